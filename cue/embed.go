@@ -1,6 +1,6 @@
-// Package cueschema embeds kvbench's data: the CUE files in this folder and a
-// snapshot of their contents, which starts faster. The CUE files are the only source
-// of configuration fields, number formats, and nixlbench's flags, backends and limits.
+// Package cueschema embeds kvbench's data: the CUE files in this folder and a snapshot of
+// their contents, which is faster to load. The CUE files are the only source of
+// configuration fields, number formats, and nixlbench's flags, backends and limits.
 package cueschema
 
 import "embed"

@@ -15,18 +15,16 @@ type aio struct {
 	events   []aioEvent
 }
 
-// aioControl is struct iocb of linux/aio_abi.h. Big-endian machines have key and flags in
-// the opposite order, but both are 0.
+// aioControl is struct iocb of linux/aio_abi.h. The unnamed fields remain 0.
 type aioControl struct {
-	data          uint64
-	key, flags    uint32
-	operation     uint16
-	priority      int16
-	file          uint32
-	memory, size  uint64
-	offset        int64
-	_             uint64
-	more, eventFD uint32
+	data         uint64
+	_            uint64
+	operation    uint16
+	_            uint16
+	file         uint32
+	memory, size uint64
+	offset       int64
+	_            [2]uint64
 }
 
 const (
@@ -54,7 +52,7 @@ func newAIO(w *worker, inFlight int64) (queue, error) {
 		}
 		q.submits[i] = c
 	}
-	return &async{of: w, kernel: q, size: inFlight}, nil
+	return newAsync(w, q, inFlight), nil
 }
 
 func (q *aio) submit(first, n int64) (int64, error) {

@@ -49,7 +49,7 @@ func Refuse(s *schema.Schema, release string, values map[string]formula.Value) e
 		case limited:
 			d.Msg += ": expected " + strings.Join(allowed, " or ")
 			worse = append(worse, d)
-		case slices.Contains(b.Ignores, name) || isRead(b, name):
+		case slices.Contains(b.Ignores, name) || b.Uses(name):
 		case era == nil || era.Default.Text() != text:
 			errs = append(errs, d)
 		}
@@ -58,15 +58,6 @@ func Refuse(s *schema.Schema, release string, values map[string]formula.Value) e
 		return worse
 	}
 	return errs.Err()
-}
-
-func isRead(b *schema.Builtin, flag string) bool {
-	for _, f := range b.Reads {
-		if f == flag {
-			return true
-		}
-	}
-	return false
 }
 
 // jobOf returns the job that the nixlbench flags describe.

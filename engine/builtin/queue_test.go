@@ -65,7 +65,7 @@ func TestQueues(t *testing.T) {
 				_, err = try(t, "--backend", "POSIX", "--filepath", dir, "--op_type", "READ", "--posix_api_type", api, "--posix_kernel_queue_size", queue,
 					"--start_block_size", "2048", "--max_block_size", "2048", "--start_batch_size", "28", "--max_batch_size", "28",
 					"--num_threads", "3", "--total_buffer_size", "172032", "--num_iter", "3", "--warmup_iter", "0", "--large_blk_iter_ftr", "1", "--check_consistency")
-				if want := "consistency check failed: the data of " + file + " at 169984 is not the pattern that was written"; err == nil || err.Error() != want {
+				if want := "consistency check failed: the data in " + file + " at offset 169984 does not match the expected pattern"; err == nil || err.Error() != want {
 					t.Errorf("the error is %v, want %s", err, want)
 				}
 			}
@@ -94,10 +94,10 @@ func TestShort(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
 			for size, want := range map[int64]string{
-				0:    file + ": cannot read 1024 bytes at 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at 16384: unexpected EOF",
-				1000: file + ": cannot read 1024 bytes at 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at 16384: unexpected EOF",
+				0:    file + ": cannot read 1024 bytes at offset 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at offset 16384: unexpected EOF",
+				1000: file + ": cannot read 1024 bytes at offset 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at offset 16384: unexpected EOF",
 				// the second thread begins at 16384
-				17000: file + ": cannot read 1024 bytes at 16384: unexpected EOF",
+				17000: file + ": cannot read 1024 bytes at offset 16384: unexpected EOF",
 			} {
 				run(t, small(dir, "--op_type", "WRITE")...)
 				out := &hook{do: func() { os.Truncate(file, size) }}

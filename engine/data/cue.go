@@ -237,7 +237,7 @@ func FromCUE(err error, at diag.Pos) error {
 			pos = at // the schema requires the field, but the user's file lacks it
 		}
 		d := diag.Errorf(pos, format, args...)
-		if d.Msg == "" { // errors of other packages, wrapped
+		if d.Msg == "" { // wrapped errors from other packages
 			d.Msg = e.Error()
 		}
 		if format == "reference %q not found" && len(args) == 1 {
@@ -278,12 +278,12 @@ func TrimPath(path []string) []string {
 // CUE evaluates all of the user's CUE files together. Files that take too much
 // time or memory fail here, under watch, rather than in a later command that
 // reads another part of the file.
-func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
+func (r *Reader) CUE(name string, files ...*ast.File) (*Tree, error) {
 	v, err := r.Eval(name, files...)
-	if err == nil {
-		exhaust(v, maxDepth)
+	if err != nil {
+		return nil, err
 	}
-	return v, err
+	return TreeOf(name, v)
 }
 
 // ReadCUE reads a user's CUE file without evaluating it.
@@ -306,19 +306,19 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 
 // BundledPackage reads the CUE files at the root of a file system and evaluates them
 // together. Messages show them as files in the given folder.
-func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, cue.Value, error) {
+func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, *Tree, error) {
 	names, err := fs.Glob(files, "*.cue")
 	if err != nil {
-		return nil, cue.Value{}, err
+		return nil, nil, err
 	}
 	list := make([]*ast.File, len(names))
 	for i, name := range names {
 		if list[i], err = r.parseBundled(files, name, path.Join(shown, name)); err != nil {
-			return nil, cue.Value{}, err
+			return nil, nil, err
 		}
 	}
-	v, err := r.Eval(shown, list...)
-	return list, v, err
+	t, err := r.CUE(shown, list...)
+	return list, t, err
 }
 
 func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error) {
@@ -329,8 +329,29 @@ func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error
 	return parser.ParseFile(shown, text, r.Mode)
 }
 
-// Exhaust evaluates everything in a definition.
-func Exhaust(v cue.Value) { exhaust(v, maxDepth, cue.All()) }
+// Members evaluates everything in a definition of a struct, including optional fields. It
+// returns the fields, and reports whether there are constraints on other fields.
+func Members(v cue.Value) (list []Member, others bool, err error) {
+	iter, err := v.Fields(cue.All())
+	if err != nil {
+		return nil, false, err
+	}
+	for iter.Next() {
+		list = append(list, Member{iter.Selector(), iter.Value()})
+		exhaust(iter.Value(), maxDepth-1)
+	}
+	rest := v.LookupPath(cue.MakePath(cue.AnyString))
+	if rest.Exists() {
+		exhaust(rest, maxDepth-1)
+	}
+	return list, rest.Exists(), nil
+}
+
+// Member is a field of a definition.
+type Member struct {
+	Selector cue.Selector
+	Value    cue.Value
+}
 
 // ParseCUE parses the text of a user's CUE file.
 func ParseCUE(name string, text []byte) (*ast.File, error) {
@@ -347,29 +368,27 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates everything in a value, including the fields that options select, such
-// as optional ones. It stops at a certain depth, because definitions may contain
-// themselves.
-func exhaust(v cue.Value, depth int, options ...cue.Option) {
+// exhaust evaluates everything in a definition. It stops at a certain depth, because
+// definitions may contain themselves.
+func exhaust(v cue.Value, depth int) {
 	if depth == 0 {
 		return
 	}
-	exhaustItem := func(item cue.Value) {
-		if len(options) > 0 && item.Exists() {
-			exhaust(item, depth-1, options...)
-		}
-	}
+	var item cue.Value
 	switch v.IncompleteKind() {
 	case cue.StructKind:
-		for iter, err := v.Fields(options...); err == nil && iter.Next(); {
-			exhaust(iter.Value(), depth-1, options...)
+		for iter, err := v.Fields(cue.All()); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1)
 		}
-		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
+		item = v.LookupPath(cue.MakePath(cue.AnyString))
 	case cue.ListKind:
 		for iter, err := v.List(); err == nil && iter.Next(); {
-			exhaust(iter.Value(), depth-1, options...)
+			exhaust(iter.Value(), depth-1)
 		}
-		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
+		item = v.LookupPath(cue.MakePath(cue.AnyIndex))
+	}
+	if item.Exists() {
+		exhaust(item, depth-1)
 	}
 }
 

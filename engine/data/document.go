@@ -6,7 +6,6 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/diag"
 )
@@ -75,52 +74,63 @@ func join(prefix, name string) string {
 	return prefix + "." + name
 }
 
-// DocumentOf returns the leaves of an evaluated struct.
-func DocumentOf(file string, v cue.Value) (*Document, error) {
+// DocumentOf returns the leaves of a struct.
+func DocumentOf(file string, t *Tree) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
-	if err := v.Validate(cue.Concrete(true)); err != nil {
+	if err := t.Value.Validate(cue.Concrete(true)); err != nil {
 		return d, FromCUE(err, diag.Pos{File: file})
 	}
-	return d, d.flattenCUE("", v, all)
+	return d, d.flattenTree("", t)
 }
 
-// PartOf is like [DocumentOf], but returns only the leaves of the fields that the file
-// itself defines, for which says returns true.
-func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
+// PartOf is like [DocumentOf], but returns only the leaves of the fields for
+// which says returns true, which are those that the file itself defines.
+func PartOf(file string, t *Tree, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
-	return d, d.flattenCUE("", v, says)
-}
-
-func all(string) bool { return true }
-
-func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string) bool) error {
-	iter, err := v.Fields()
+	fields, err := t.Struct(file)
 	if err != nil {
-		return FromCUE(err, diag.Pos{File: d.File})
+		return d, err
 	}
-	for iter.Next() {
-		name, value := iter.Selector().Unquoted(), iter.Value()
-		if !says(name) {
+	own := &Tree{Kind: cue.StructKind}
+	for i := range fields {
+		if !says(fields[i].Name) {
 			continue
 		}
-		if err := value.Validate(cue.Concrete(true)); err != nil {
-			return FromCUE(err, diag.Pos{File: d.File})
+		if err := fields[i].Value.Validate(cue.Concrete(true)); err != nil {
+			return d, FromCUE(err, diag.Pos{File: file})
 		}
-		path, pos, key := join(prefix, name), d.placeIn(ValuePos(value)), d.placeIn(KeyPos(value))
-		if value.IncompleteKind() == cue.StructKind {
+		own.Fields = append(own.Fields, fields[i])
+	}
+	return d, d.flattenTree("", own)
+}
+
+func (d *Document) flattenTree(prefix string, t *Tree) error {
+	fields, err := t.Struct(d.File)
+	if err != nil {
+		return err
+	}
+	for i := range fields {
+		f := &fields[i]
+		path, pos, key := join(prefix, f.Name), d.placeIn(ValuePos(f.Value)), d.placeIn(KeyPos(f.Value))
+		if f.Kind == cue.StructKind {
 			d.Sections[path] = key
-			if err := d.flattenCUE(path, value, all); err != nil {
+			if err := d.flattenTree(path, f); err != nil {
 				return err
 			}
 			continue
 		}
-		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
-		if lit, ok := SourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
-			expr = lit // the number with its suffix, if it has one
-		}
-		d.Leaves = append(d.Leaves, Leaf{path, Of(d.File, expr), Origin{Kind: FromFile, Pos: pos}, key})
+		d.Leaves = append(d.Leaves, Leaf{path, f.Data(d.File), Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return nil
+}
+
+// Data returns the value as data. A number keeps its suffix, if it has one.
+func (t *Tree) Data(file string) Value {
+	if lit, ok := SourceExpr(t.Value).(*ast.BasicLit); ok {
+		return Of(file, lit)
+	}
+	expr, _ := t.Value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
+	return Of(file, expr)
 }
 
 // placeIn replaces a position in the schema, or one without a file, with the document's

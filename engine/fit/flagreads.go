@@ -99,7 +99,7 @@ func lackedByAll(all []*flagReads, name string) (needs string, err error) {
 	return needs, nil
 }
 
-// flagReads determines which of the flags that the user set a release reads.
+// flagReads determines which of the user's flags a release reads.
 type flagReads struct {
 	bench   *schema.Nixlbench
 	release string

@@ -26,11 +26,11 @@ type Request struct {
 	Config *config.Config
 	// Flags are the flags that the user set, keyed by name.
 	Flags map[string]data.Fact
-	// Fit allows adjusting values that the user did not set to meet the limits. Least makes
-	// fitting use the smallest values that fit for the flags that have such values.
+	// If Fit is set, values that the user did not set may be adjusted to meet the limits.
+	// If Least is also set, flags for which the release defines a smallest value that fits
+	// are set to that value.
 	Fit, Least bool
-	// Load sets in the frame the inputs that flags are computed from, and clears everything
-	// else.
+	// Load clears the frame and then sets the inputs that flags are computed from.
 	Load func()
 }
 

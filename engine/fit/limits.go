@@ -173,7 +173,7 @@ type Remedy struct {
 	Formula formula.Ref
 }
 
-// FixesOf returns the fixes of a limit, sorted by flag.
+// FixesOf returns the fixes for a limit, sorted by flag.
 func (r *Release) FixesOf(l *schema.Limit) []Remedy {
 	var list []Remedy
 	for _, name := range schema.Keys(l.Fix) {
@@ -226,7 +226,7 @@ func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[str
 	return values, broken
 }
 
-// least sets flags that the user did not set to the smallest value that fits.
+// least sets each flag to the smallest value that fits, unless the user set the flag.
 func (r *Fitter) least(req *Request, values map[string]Value) {
 	r.Apply(req, values)
 	for _, name := range schema.Keys(r.bench.Least) {
@@ -257,7 +257,7 @@ func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violati
 		}
 	}
 	hint(r.smaller(req, values, false))
-	// What if the user's own values could be changed?
+	// Check whether the plan would fit if the user's own values could be changed.
 	if mended, left := r.fit(req, values, true); left == nil {
 		if change := changed(req, mended); len(change) > 0 {
 			d.WithHint("with %s, the whole plan fits", settings(change))

@@ -10,7 +10,7 @@ import (
 )
 
 // Wanted is a nixlbench flag with a value that the user set. The release determines what
-// the text means and whether it is valid.
+// the value means and whether it is valid.
 type Wanted struct {
 	*schema.Flag
 	Text   string
@@ -169,10 +169,10 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 		wanted = others
 	}
 	where := make([]string, len(wanted))
-	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything you set: ")
+	d := diag.Errorf(diag.Pos{}, "no nixlbench release supports all of these settings: ")
 	for i, w := range wanted {
 		words, span := p.words(w)
-		where[i] = words + " is in " + span
+		where[i] = words + " (" + span + ")"
 		d.Usage = d.Usage || w.Origin.Kind == data.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
@@ -201,15 +201,15 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	return "omit one of them"
 }
 
-// words returns the text for a flag, and the span of releases that have it. The text
-// includes the value if not all releases with the flag have the value.
+// words returns a flag as messages show it, and the range of releases that have it. The
+// flag is shown with its value if not all releases that have the flag have the value.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
 		words, span = words+" "+w.Text, p.n.Span(era)
 	}
 	if w.Origin.Kind != data.FromFlag {
-		words += " (" + w.Origin.String() + ")"
+		words += " from " + w.Origin.String()
 	}
 	return words, span
 }

@@ -88,7 +88,9 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, comp
 			continue
 		}
 		def := era.Default
-		r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: def, text: def.String()})
+		if commands {
+			r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: def, text: def.String()})
+		}
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
 		} else {
@@ -100,7 +102,7 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, comp
 		declare(name, bench.Let[name], formula.Any)
 	}
 	if !commands {
-		return &Release{bench: bench, release: release, From: r.From}
+		return r
 	}
 	for _, name := range schema.Keys(bench.Least) {
 		scope.Formula(leastPrefix+name, bench.Least[name], formula.Any)

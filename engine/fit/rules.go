@@ -56,9 +56,9 @@ func given(req *Request) map[string]Value {
 	return values
 }
 
-// ruleSets returns the flags that a transfer sets, and flags that it does not set but that,
-// if the user sets them, must have the given values. In a fitted plan, the flags must
-// describe what nixlbench really moves.
+// ruleSets returns the flags that a transfer sets, with their values. In also, it returns
+// flags that need not be set, with the only values that the user may set them to. In a
+// fitted plan, the flags must describe what nixlbench really moves.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	if req.Fit && t.Fit != nil {
 		return t.Fit, nil
@@ -186,7 +186,7 @@ func (r *Release) checkGiven(req *Request) error {
 			continue
 		}
 		if era, known := f.Values[v.Str]; known {
-			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, r.bench.Span(era), r.release).
+			errs = append(errs, v.Origin.Errorf("%s exists only in nixlbench %s, but the release is %s", v.Str, r.bench.Span(era), r.release).
 				WithHint("select such a release with --nixlbench_release, or use one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
@@ -198,7 +198,7 @@ func (r *Release) checkGiven(req *Request) error {
 // lacks returns the error for a flag that the release does not have. The error names
 // equivalent flags that the release does have.
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
-	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
+	d := from.Errorf("exists only in nixlbench %s, but %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {
 		d = from.Errorf("nixlbench %s does not have this flag", r.release)
 	}

@@ -20,7 +20,7 @@ type compiler struct {
 	p    *Program
 	errs map[Ref][]*diag.Diag
 	// For each slot:
-	parsed []*parsed // the syntax of formulas that were parsed and have valid syntax
+	parsed []*parsed // the syntax of the formulas that were parsed without errors
 	wants  []Kind
 	state  []uint8
 	path   []Ref // slots being compiled, each of which depends on the next
@@ -43,6 +43,18 @@ func newCompiler(names, slots int) *compiler {
 	}
 }
 
+// CheckName returns an error if formulas cannot refer to a name.
+func CheckName(name string, pos diag.Pos) error {
+	if utils.IsValidIdentifier(name) && !slices.Contains(reserved, name) {
+		return nil
+	}
+	err := diag.Errorf(pos, "%q cannot be a name in formulas", name)
+	if !slices.Contains(reserved, name) {
+		err.WithHint("use letters, digits and _")
+	}
+	return err
+}
+
 // declare adds the slots for a declaration, or returns an error that says why it cannot.
 func (c *compiler) declare(d *decl) error {
 	if r, ok := c.p.names[d.name]; ok {
@@ -52,12 +64,10 @@ func (c *compiler) declare(d *decl) error {
 		}
 		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("names must be unique: choose another")
 	}
-	if (d.class != derived || d.given) && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
-		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
-		if !slices.Contains(reserved, d.name) {
-			err.WithHint("use letters, digits and _")
+	if d.class != derived || d.given {
+		if err := CheckName(d.name, d.src.Pos); err != nil {
+			return err
 		}
-		return err
 	}
 	if d.want > StrList || d.want == Any && (d.class == input || d.class == preset) {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
@@ -330,12 +340,12 @@ func (k *checker) errorf(off int, format string, args ...any) *diag.Diag {
 	return d
 }
 
-// need compiles an operand that must have the given kind. who is the operator or function
-// that needs the operand.
-func (k *checker) need(n ast.Node, kind Kind, who string) code {
+// need compiles an operand that must have the given kind. caller names the
+// operator or function that needs the operand, for error messages.
+func (k *checker) need(n ast.Node, kind Kind, caller string) code {
 	c := k.expr(n)
 	if c.kind != kind && c.kind != broken {
-		k.errorf(start(n), "%s needs %s, not %s", who, kind, c.kind)
+		k.errorf(start(n), "%s needs %s, not %s", caller, kind, c.kind)
 		return brokenCode
 	}
 	return c
@@ -517,16 +527,16 @@ func (k *checker) reading(r Ref, at place) code {
 
 func (k *checker) unary(n *ast.UnaryNode) code {
 	at := k.at(n.Location().From)
-	who := fmt.Sprintf("%q", n.Operator)
+	caller := fmt.Sprintf("%q", n.Operator)
 	switch n.Operator {
 	case "not", "!":
-		x := k.need(n.Node, Bool, who)
+		x := k.need(n.Node, Bool, caller)
 		if x.known != nil && x.kind == Bool {
 			return constant(Truth(!x.known.Bool))
 		}
 		return code{kind: Bool, cond: func(f *Frame) bool { return !x.cond(f) }}
 	case "-":
-		x := k.need(n.Node, Num, who)
+		x := k.need(n.Node, Num, caller)
 		if v, ok := x.number().neg(); x.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
@@ -538,8 +548,8 @@ func (k *checker) unary(n *ast.UnaryNode) code {
 			return f.fail(at, "-(%s) does not fit in 64 bits", v)
 		}}
 	case "+":
-		return k.need(n.Node, Num, who)
+		return k.need(n.Node, Num, caller)
 	}
-	k.errorf(at.off, "%s is not supported in formulas", who)
+	k.errorf(at.off, "%s is not supported in formulas", caller)
 	return brokenCode
 }

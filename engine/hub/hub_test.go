@@ -531,7 +531,7 @@ func TestSlow(t *testing.T) {
 			if err == nil || !strings.HasSuffix(err.Error(), "did not answer within 100ms") {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})

@@ -172,7 +172,8 @@ func within(path, of string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// Preflight returns the problems that the last check of the nodes found.
+// Preflight returns the output of the checks of the nodes in the newest
+// attempt, if a check failed.
 func (l *Logs) Preflight() []string {
 	attempts, _ := l.attempts()
 	if len(attempts) == 0 {
@@ -184,6 +185,10 @@ func (l *Logs) Preflight() []string {
 	}
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
 }
+
+// IsCheck reports whether a line is about a check that failed. Other lines were printed by the
+// program that starts commands on nodes.
+func IsCheck(line string) bool { return strings.HasPrefix(line, "preflight: ") }
 
 // record completes the record of a point from its logs.
 func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {

@@ -145,8 +145,8 @@ func (b *Batch) sorted() []value {
 // maxExact is the largest number that the ct-perftest tools read without rounding.
 const maxExact = 1 << 53
 
-// Run generates the matrices for all requests and passes each batch that moves any bytes to
-// write. Before each request, it calls at, unless at is nil, with the number of requests so
+// Run generates the matrices for all requests. It calls write for each batch that moves any
+// bytes. Before each request, it calls at (unless at is nil) with the number of requests so
 // far. If at returns an error, the run ends with that error.
 func (g *Generator) Run(source requests.Source, write func(*Batch) error, at func(requests int64) error) (*Totals, error) {
 	t := &Totals{}

@@ -25,10 +25,10 @@ const indexHead = "matrix_file,requests,tokens,cached_tokens,bytes,pairs,largest
 
 // Writer writes matrices to a folder.
 type Writer struct {
-	// Rounded writes cells with a unit and at most two decimals, as the Python KVBench does,
-	// instead of exact byte counts.
+	// If Rounded is set, cells are written with a unit and at most two decimals, as the
+	// Python KVBench does, instead of as exact byte counts.
 	Rounded bool
-	// Timed writes the time between batches.
+	// If Timed is set, the time between batches is also written.
 	Timed bool
 
 	dir             string

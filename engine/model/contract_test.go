@@ -4,9 +4,8 @@ import (
 	"reflect"
 	"testing"
 
-	"cuelang.org/go/cue"
-
 	cueschema "kvbench/cue"
+	"kvbench/engine/data"
 	"kvbench/engine/source"
 	"kvbench/models"
 )
@@ -25,21 +24,26 @@ func TestContract(t *testing.T) {
 	}
 	read := 0
 	for _, f := range files {
-		err := source.Part(f, v).Each(func(name string, own cue.Value) {
+		err := source.Part(f, v).Each(func(own *data.Tree) {
 			if !c.isArchitecture(own) {
 				return
 			}
 			read++
-			once, err := c.apply(own)
+			name := own.Name
+			once, err := c.apply(f.Filename, own)
 			if err != nil || once != own {
 				t.Errorf("%s: is evaluated again: %v", name, err)
 			}
-			got, err := architecture(name, f.Filename, once, own)
+			got, err := architecture(f.Filename, once, own)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				return
 			}
-			want, err := architecture(name, f.Filename, c.Unify(own), own)
+			again, err := data.TreeOf(f.Filename, c.Unify(own.Value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := architecture(f.Filename, again, own)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				return

@@ -24,8 +24,8 @@ const (
 	fieldParams = "params"
 )
 
-func isFamily(v cue.Value) bool {
-	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
+func isFamily(t *data.Tree) bool {
+	has := func(name string) bool { return t.Field(name) != nil }
 	return has(fieldTypes) || has(schema.ArchField) && has(fieldParams)
 }
 
@@ -38,10 +38,11 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	contract := defs.LookupPath(cue.ParsePath("#Family"))
 	var errs diag.List
 	var all []*schema.Family
-	errs.Add(p.Each(func(name string, own cue.Value) {
-		if !isFamily(own) {
+	errs.Add(p.Each(func(field *data.Tree) {
+		if !isFamily(field) {
 			return
 		}
+		name, own := field.Name, field.Value
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
 			errs.Add(l.wordFamily(err, p.Home(name), name, own, contract))

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"cuelang.org/go/cue"
-
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/huggingface"
@@ -75,7 +73,7 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 
 // Seek looks for the architecture of a CUE model in the other files of its package, if the
 // architecture is neither in the file itself nor known. Call it before [Loader.Check], not
-// within, because each of the other files is watched separately.
+// during it, because each of the other files is watched separately.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -154,14 +152,14 @@ func (l *Loader) openCUE(f *File) error {
 		return err2
 	}
 	model, fields := false, false
-	err2 = p.Each(func(name string, v cue.Value) {
-		model, fields = model || name == source.ModelField, true
+	err2 = p.Each(func(field *data.Tree) {
+		model, fields = model || field.Name == source.ModelField, true
 		switch {
-		case c.isArchitecture(v):
+		case c.isArchitecture(field):
 			f.Kind = KindArchitecture
-		case isFamily(v) && f.Kind == "":
+		case isFamily(field) && f.Kind == "":
 			f.Kind = KindFamilies
-		case name == source.ReleasesField && f.Kind == "":
+		case field.Name == source.ReleasesField && f.Kind == "":
 			f.Kind = KindReleases
 		}
 	})
@@ -174,7 +172,7 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case model:
-		f.doc, err = data.DocumentOf(f.Name, lookup(p.Value, source.ModelField))
+		f.doc, err = data.DocumentOf(f.Name, p.Field(source.ModelField))
 		if f.Kind == "" {
 			f.Kind = KindModel
 		}
@@ -184,7 +182,7 @@ func (l *Loader) openCUE(f *File) error {
 	}
 	if first, ok := p.Shared(); ok && !fields {
 		f.Kind = KindShared
-		return data.FromCUE(p.Validate(), diag.Pos{File: first})
+		return data.FromCUE(p.Value.Validate(), diag.Pos{File: first})
 	}
 	if f.doc, err = p.Document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
@@ -295,7 +293,7 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
 		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
-			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
+			WithHint("a model has the key %s; a configuration has one of %s; an architecture has %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
 		err = d.HintUnlessEmpty(huggingface.Hint(f.Name))
 	case f.doc != nil:
 		var m *Model
@@ -316,8 +314,8 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	if err != nil {
 		return err
 	}
-	check := p.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
-	params, err := data.DocumentOf(f.Name, lookup(check, "params"))
+	check := p.Field(arch.Name).Field(fieldChecks).Item(i)
+	params, err := data.DocumentOf(f.Name, check.Field("params"))
 	if err != nil {
 		return err
 	}
@@ -328,7 +326,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
 	// Here, fields are keyed by their names in formulas.
 	cfg := &data.Document{File: f.Name}
-	if values := lookup(check, "config"); values.Exists() {
+	if values := check.Field("config"); values != nil {
 		if cfg, err = data.DocumentOf(f.Name, values); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func readsFiles(f *testing.F, name string, seeds ...string) {
 			return err
 		})
 		sound(t, err)
-		if took := time.Since(begin); took > 10*time.Second {
+		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("took %v", took)
 		}
 	})

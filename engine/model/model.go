@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/hub"
 	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
@@ -422,9 +424,9 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	params := lookup(p.Value, source.ModelField)
+	params := p.Field(source.ModelField)
 	switch {
-	case params.Exists() && p.Says(source.ModelField):
+	case params != nil && p.Says(source.ModelField):
 		doc, err := data.DocumentOf(file, params)
 		return doc, b, err
 	case len(b.archs) > 0:
@@ -495,10 +497,10 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 	return nil
 }
 
-// Brought returns the architectures and families that a file defines. v is the combined
+// Brought returns the architectures and families that a file defines. all is the combined
 // value of this file and the files that were evaluated together with it.
-func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
-	p := source.Part(f, v)
+func (l *Loader) Brought(f *ast.File, all *data.Tree) ([]*schema.Listed, []*schema.Family, error) {
+	p := source.Part(f, all)
 	found, err := l.architecturesIn(p, func() (*source.CUE, error) { return p, nil })
 	if err != nil {
 		return nil, nil, err
@@ -595,22 +597,23 @@ func paramsOf(arch cue.Value) cue.Value { return lookup(arch, "#params") }
 
 // isArchitecture reports whether a value is meant to be an architecture: it has at least
 // one of an architecture's fields, and it is not a family.
-func (c *contract) isArchitecture(v cue.Value) bool {
-	return !isFamily(v) && slices.ContainsFunc(c.fields, func(name string) bool {
-		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
-	})
+func (c *contract) isArchitecture(t *data.Tree) bool {
+	return !isFamily(t) && slices.ContainsFunc(c.fields, func(name string) bool { return t.Field(name) != nil })
 }
 
 // apply unifies an architecture with the contract, and returns the errors that CUE finds.
 // If an architecture is written as `kvbench.#Architecture & {…}`, it already contains the
 // contract, so apply does not evaluate it again if it is valid.
-func (c *contract) apply(own cue.Value) (cue.Value, error) {
+func (c *contract) apply(file string, own *data.Tree) (*data.Tree, error) {
 	valid := func(v cue.Value) error { return v.Validate(cue.Concrete(true), cue.Definitions(false)) }
-	if includesContract(data.SourceExpr(own)) && valid(own) == nil {
+	if includesContract(data.SourceExpr(own.Value)) && valid(own.Value) == nil {
 		return own, nil
 	}
-	v := c.Unify(own)
-	return v, valid(v)
+	v := c.Unify(own.Value)
+	if err := valid(v); err != nil {
+		return nil, err
+	}
+	return data.TreeOf(file, v)
 }
 
 // includesContract reports whether an expression unifies the contract with something.
@@ -640,28 +643,31 @@ func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error
 	}
 	var errs diag.List
 	var all []candidate
-	errs.Add(p.Each(func(name string, own cue.Value) {
+	errs.Add(p.Each(func(own *data.Tree) {
 		if !c.isArchitecture(own) {
 			return
 		}
-		value, err := c.apply(own)
+		name, file := own.Name, p.Home(own.Name)
+		value, err := c.apply(file, own)
 		if err != nil {
-			errs.Add(l.wordArchitecture(err, p.Home(name), name, own, c.Value))
+			errs.Add(l.wordArchitecture(err, file, name, own.Value, c.Value))
 			return
 		}
-		arch, err := architecture(name, p.Home(name), value, own)
+		arch, err := architecture(file, value, own)
 		if err != nil {
 			errs.Add(err)
 			return
 		}
-		data.Exhaust(paramsOf(value)) // models and schemas may read any part of it
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) {
 			p, err := again()
 			if err != nil {
 				return cue.Value{}, err
 			}
-			value, err := c.apply(lookup(p.Value, name))
-			return paramsOf(value), err
+			value, err := c.apply(file, p.Field(name))
+			if err != nil {
+				return cue.Value{}, err
+			}
+			return paramsOf(value.Value), nil
 		}})
 	}))
 	return all, errs.Err()
@@ -818,66 +824,77 @@ func optionalPath(path []string) cue.Path {
 
 // architecture reads an evaluated architecture. own is the value in the file itself,
 // not unified with the schema.
-func architecture(name, file string, v, own cue.Value) (*schema.Architecture, error) {
+func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) {
 	at := diag.Pos{File: file}
-	arch := &schema.Architecture{Name: name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
+	arch := &schema.Architecture{Name: own.Name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
 	var err error
-	if match := lookup(v, fieldMatch); match.Exists() {
-		if arch.Match, err = match.String(); err != nil {
+	match := t.Field(fieldMatch)
+	if match != nil {
+		if arch.Match, err = match.Value.String(); err != nil {
 			return nil, data.FromCUE(err, at)
 		}
 	}
 	if len(arch.Match) > data.MaxPattern {
-		return nil, diag.Errorf(data.PosOf(lookup(v, fieldMatch).Pos()), "match: %s", data.LongPattern(len(arch.Match)))
+		return nil, diag.Errorf(data.PosOf(match.Value.Pos()), "match: %s", data.LongPattern(len(arch.Match)))
 	}
-	if _, err = regexp.Compile(arch.Match); err == nil {
+	if _, err = syntax.Parse(arch.Match, syntax.Perl); err == nil {
 		_, err = matcher(arch.Match) // \Q without \E would quote what matcher appends
 	}
 	if err != nil {
-		return nil, diag.Errorf(data.PosOf(lookup(v, fieldMatch).Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
+		return nil, diag.Errorf(data.PosOf(match.Value.Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
 			WithHint("letters, digits and _ match themselves, [0-9]+ a number, [.] a dot")
 	}
-	if checks := lookup(v, fieldChecks); checks.Exists() {
+	if checks := t.Field(fieldChecks); checks != nil {
 		var list []schema.Check
-		if err := checks.Decode(&list); err != nil {
-			return nil, data.FromCUE(err, at)
+		for i := range checks.Items {
+			c, err := checkOf(file, &checks.Items[i])
+			if err != nil {
+				return nil, err
+			}
+			c.At = places(own.Field(fieldChecks).Item(i), file)
+			list = append(list, c)
 		}
 		arch.Checks.Set(list)
-		for i := range list {
-			list[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
+	}
+	if word := t.Field(fieldAccounting); word != nil {
+		arch.DefaultAccounting, _ = word.Value.String()
+	}
+	if arch.Layers, err = layersOf(file, t.Field(fieldCache), own.Field(fieldCache)); err != nil {
+		return nil, err
+	}
+	if list := t.Field(fieldRequires); list != nil {
+		if arch.Requires, err = requirementsOf(list.Value); err != nil {
+			return nil, err
 		}
 	}
-	arch.DefaultAccounting, _ = lookup(v, fieldAccounting).String()
-	if arch.Layers, err = layersOf(lookup(v, fieldCache), lookup(own, fieldCache)); err != nil {
-		return nil, err
-	}
-	if arch.Requires, err = requirementsOf(lookup(v, fieldRequires)); err != nil {
-		return nil, err
-	}
-	iter, err := v.Fields()
+	fields, err := t.Struct(file)
 	if err != nil {
-		return nil, data.FromCUE(err, at)
+		return nil, err
 	}
-	for iter.Next() {
-		field, value := iter.Selector().Unquoted(), iter.Value()
+	for i := range fields {
+		field, value := fields[i].Name, &fields[i]
 		switch {
 		case field == fieldMatch || field == fieldAccounting || field == fieldCache || field == fieldRequires || field == fieldChecks:
-		case value.IncompleteKind() == cue.StringKind:
-			arch.Formulas[field] = schema.FormulaOf(value)
+		case value.Kind == cue.StringKind:
+			arch.Formulas[field] = schema.FormulaOf(value.Value)
 		default:
 			table := map[string]schema.Formula{}
-			entries, err := value.Fields()
+			entries, err := value.Struct(file)
 			if err != nil {
-				return nil, data.FromCUE(err, at)
+				return nil, err
 			}
-			for entries.Next() {
-				table[entries.Selector().Unquoted()] = schema.FormulaOf(entries.Value())
+			for i := range entries {
+				table[entries[i].Name] = schema.FormulaOf(entries[i].Value)
 			}
 			if field != fieldLet {
 				arch.Tables[field] = table
 				continue
 			}
-			for k, f := range table {
+			for _, k := range schema.Keys(table) {
+				f := table[k]
+				if err := formula.CheckName(k, f.Pos); err != nil {
+					return nil, err
+				}
 				if old, ok := arch.Formulas[k]; ok {
 					return nil, diag.Errorf(f.Pos, "%s is defined twice, also at %s", k, old.Pos)
 				}
@@ -885,11 +902,52 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			}
 		}
 	}
-	arch.Params, err = paramList(paramsOf(v))
+	arch.Params, err = paramList(paramsOf(t.Value))
 	if err != nil {
 		return nil, data.FromCUE(err, at)
 	}
-	return arch, checkAccounting(arch, own)
+	return arch, checkAccounting(arch, own.Value)
+}
+
+// checkOf reads one of an architecture's checks.
+func checkOf(file string, t *data.Tree) (schema.Check, error) {
+	c := schema.Check{Params: valuesIn(file, t.Field("params")), Config: valuesIn(file, t.Field("config")), Expect: map[string]int64{}}
+	var err error
+	if c.Source, err = t.Field("source").Value.String(); err != nil {
+		return c, data.FromCUE(err, diag.Pos{File: file})
+	}
+	if text := t.Field("unverified"); text != nil {
+		c.Unverified, _ = text.Value.String()
+	}
+	expect, err := t.Field("expect").Struct(file)
+	for i := range expect {
+		if c.Expect[expect[i].Name], err = expect[i].Value.Int64(); err != nil {
+			return c, data.FromCUE(err, diag.Pos{File: file})
+		}
+	}
+	return c, err
+}
+
+// valueOf returns the CUE value of a tree, which may be nil.
+func valueOf(t *data.Tree) cue.Value {
+	if t == nil {
+		return cue.Value{}
+	}
+	return t.Value
+}
+
+// valuesIn returns the fields of a struct as values for formulas, or nil if t
+// is nil.
+func valuesIn(file string, t *data.Tree) map[string]formula.Value {
+	if t == nil {
+		return nil
+	}
+	m := map[string]formula.Value{}
+	for i := range t.Fields {
+		v := t.Fields[i].Data(file)
+		m[t.Fields[i].Name], _ = v.Formula()
+	}
+	return m
 }
 
 // checkAccounting rejects a default accounting that the architecture does not
@@ -908,38 +966,34 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 
 // layersOf reads the cache section of an architecture. It returns nil if there is none. own
 // is the section in the file itself, not unified with the schema.
-func layersOf(v, own cue.Value) (*schema.Layers, error) {
-	if !v.Exists() {
+func layersOf(file string, t, own *data.Tree) (*schema.Layers, error) {
+	if t == nil {
 		return nil, nil
 	}
-	l := &schema.Layers{Count: schema.FormulaOf(lookup(v, "layers")), Groups: map[string]*schema.Group{}}
-	if drafts := lookup(v, "draft_layers"); drafts.Exists() {
-		l.Drafts = schema.FormulaOf(drafts)
-	}
-	if by := lookup(v, "select"); by.Exists() {
-		l.Select = schema.FormulaOf(by)
-	}
-	if name := lookup(v, "served_as"); name.Exists() {
-		l.ServedAs = schema.FormulaOf(name)
-	}
-	groups, err := lookup(v, "groups").Fields()
-	if err != nil {
-		return nil, data.FromCUE(err, diag.Pos{})
-	}
-	for groups.Next() {
-		name := groups.Selector().Unquoted()
-		g := &schema.Group{Kind: name, Pos: data.KeyPos(own.LookupPath(cue.MakePath(cue.Str("groups"), cue.Str(name)))), Fields: map[string]schema.Formula{}}
-		fields, err := groups.Value().Fields()
-		if err != nil {
-			return nil, data.FromCUE(err, diag.Pos{})
+	l := &schema.Layers{Groups: map[string]*schema.Group{}}
+	for name, to := range map[string]*schema.Formula{"layers": &l.Count, "draft_layers": &l.Drafts, "select": &l.Select, "served_as": &l.ServedAs} {
+		if f := t.Field(name); f != nil {
+			*to = schema.FormulaOf(f.Value)
 		}
-		for fields.Next() {
-			f := schema.FormulaOf(fields.Value())
-			switch field := fields.Selector().Unquoted(); field {
+	}
+	groups, err := t.Field("groups").Struct(file)
+	if err != nil {
+		return nil, err
+	}
+	for i := range groups {
+		name := groups[i].Name
+		g := &schema.Group{Kind: name, Pos: data.KeyPos(valueOf(own.Field("groups").Field(name))), Fields: map[string]schema.Formula{}}
+		fields, err := groups[i].Struct(file)
+		if err != nil {
+			return nil, err
+		}
+		for i := range fields {
+			f := schema.FormulaOf(fields[i].Value)
+			switch field := fields[i].Name; field {
 			case fieldShared:
-				g.Shared, _ = fields.Value().Bool()
+				g.Shared, _ = fields[i].Value.Bool()
 			case fieldDraft:
-				g.Draft, _ = fields.Value().Bool()
+				g.Draft, _ = fields[i].Value.Bool()
 			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
 			case "where":
@@ -969,18 +1023,18 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 
 // places returns the positions of a check's parts, keyed by names such as
 // "expect.block_size". The key for the check itself is "".
-func places(check cue.Value, file string) map[string]diag.Pos {
-	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
+func places(check *data.Tree, file string) map[string]diag.Pos {
+	at := map[string]diag.Pos{"": placeOf(valueOf(check), []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {
-		v := check.LookupPath(cue.MakePath(cue.Str(part)))
-		if v.Exists() {
-			at[part+":"] = data.KeyPos(v)
+		t := check.Field(part)
+		if t == nil {
+			continue
 		}
-		iter, err := v.Fields()
-		for err == nil && iter.Next() {
-			name := part + "." + iter.Selector().Unquoted()
-			at[name] = data.ValuePos(iter.Value())
-			at[name+":"] = data.KeyPos(iter.Value())
+		at[part+":"] = data.KeyPos(t.Value)
+		for i := range t.Fields {
+			name, v := part+"."+t.Fields[i].Name, t.Fields[i].Value
+			at[name] = data.ValuePos(v)
+			at[name+":"] = data.KeyPos(v)
 		}
 	}
 	return at
@@ -990,20 +1044,22 @@ func paramList(v cue.Value) ([]schema.Param, error) {
 	if v.IncompleteKind() != cue.StructKind {
 		return nil, nil
 	}
-	iter, err := v.Fields(cue.Optional(true))
+	fields, others, err := data.Members(v) // models and schemas may read any part of it
 	if err != nil {
 		return nil, err
 	}
-	plain := schema.Plain(v)
+	plain := schema.PlainWith(v, fields, others)
 	var params []schema.Param
-	for iter.Next() {
-		sel, value := iter.Selector(), iter.Value()
+	for _, f := range fields {
+		if !f.Selector.IsString() {
+			continue
+		}
 		p := schema.Param{
-			Name:     sel.Unquoted(),
-			Required: sel.ConstraintType() != cue.OptionalConstraint,
-			Type:     schema.TypeOf(value),
-			Doc:      data.Doc(value),
-			Pos:      data.PosOf(value.Pos()),
+			Name:     f.Selector.Unquoted(),
+			Required: f.Selector.ConstraintType() != cue.OptionalConstraint,
+			Type:     schema.TypeOf(f.Value),
+			Doc:      data.Doc(f.Value),
+			Pos:      data.PosOf(f.Value.Pos()),
 		}
 		p.Type.Partial = p.Type.Partial || !plain
 		params = append(params, p)

@@ -96,16 +96,16 @@ func (s *Setting) Ordered() bool { return s.Flags[0].IsNumber() }
 // Settings returns the settings to vary in a plan: those in the data that have several values
 // and that the user did not fix, and flags that the user set to several values. The plan
 // contains the defaults. If in is not nil, only flags that the installed program has are
-// used.
-func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed) ([]Setting, error) {
+// used. If builtin is true, only flags that affect the I/O of kvbench's own program are used.
+func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed, builtin bool) ([]Setting, error) {
 	var list []Setting
 	var errs diag.List
 	used := map[string]bool{}
-	t := &r.bench.Runs.Get().Tuning
+	t, own := &r.bench.Runs.Get().Tuning, &r.bench.Runs.Get().Builtin
 	for i := range t.Knobs {
 		k := &t.Knobs[i]
 		flags := r.flagsOf(k, pl, in)
-		if flags == nil {
+		if flags == nil || builtin && slices.ContainsFunc(flags, func(f *schema.Flag) bool { return !own.Uses(f.Name) }) {
 			continue
 		}
 		r.load(pl, pl.Flags, new(Facts))
@@ -136,6 +136,11 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 		case used[name]:
 		case f.Backends != nil && !slices.Contains(f.Backends, pl.Backend()):
 			errs = append(errs, several[name][0].Origin.Errorf("backend %s does not use this flag, so its values make no difference", pl.Backend()))
+		case builtin && !own.Uses(name):
+			errs = append(errs, several[name][0].Origin.Errorf("the builtin program does not use this flag, so its values make no difference"))
+		case r.isSize(name):
+			errs = append(errs, several[name][0].Origin.Errorf("this size is part of the plan, so tuning does not vary it").
+				WithHint("give one value, or measure several sizes with 'kvbench profile'"))
 		default:
 			set := Setting{Flags: []*schema.Flag{f}, Source: several[name][0].Origin.String()}
 			set.add(several[name])
@@ -144,6 +149,13 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 		}
 	}
 	return list, errs.Err()
+}
+
+// isSize reports whether a flag determines the sizes that a run measures.
+func (r *Rules) isSize(flag string) bool {
+	return slices.ContainsFunc(r.bench.Runs.Get().Measures, func(m schema.Measure) bool {
+		return m.Asked != nil && (m.Asked.First.Text == flag || m.Asked.Last.Text == flag)
+	})
 }
 
 // flagsOf returns the flags of a knob, or nil if it does not apply to the plan.

@@ -174,7 +174,7 @@ func TestSettings(t *testing.T) {
 		}
 		test.set["backend"] = test.backend
 		pl := planned(t, test.release, test.set, test.given...)
-		settings, err := rulesOf(t, test.release, test.backend).Settings(load(t), pl, test.several, nil)
+		settings, err := rulesOf(t, test.release, test.backend).Settings(load(t), pl, test.several, nil, false)
 		if err != nil {
 			t.Fatal(err)
 		}

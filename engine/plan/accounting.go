@@ -38,8 +38,8 @@ func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].St
 // [config.Config.With].
 func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
 
-// Fullest returns a Use with the accounting that supports more of an architecture's values.
-// Callers use it for values that are the same in both accountings.
+// Fullest returns a Use with whichever accounting supports more of an architecture's
+// values. Callers use it for values that are the same in both accountings.
 func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
 // The field that selects the accounting, and its value for the rank accounting.
@@ -141,7 +141,8 @@ func (a *account) detailOf(q *schema.Quantity) schema.Formula {
 	return q.Detail
 }
 
-// facts returns the names of the facts about the I/Os of a rank or a pair of ranks.
+// facts returns the names of the facts about a rank's I/Os or, in a transfer, the I/Os of a
+// pair of ranks.
 func (a *account) facts() []string {
 	switch {
 	case a.transfers:
@@ -158,8 +159,8 @@ func (a *account) isFold(name string) bool {
 	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
 }
 
-// IsElsewhere reports whether a name belongs to a quantity, or to a field that only the
-// other accounting has.
+// IsElsewhere reports whether a name belongs to a field that only the other accounting has,
+// or to any quantity.
 func (a *account) IsElsewhere(name string) bool {
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })
@@ -259,8 +260,8 @@ func (a *account) IsTable(name string) bool {
 }
 
 // ForTransfer returns a copy of a configuration for planning a transfer between ranks.
-// Unless the user set these values, the copy uses the rank accounting, and the places where
-// ranks store their caches as source and destination.
+// Unless the user set other values, the copy uses the rank accounting, and its source and
+// destination are the places where ranks store their caches.
 func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config) *config.Config {
 	one := *cfg
 	one.Values = maps.Clone(cfg.Values)
@@ -283,11 +284,11 @@ func NotOfRanks(cfg *config.Config) error {
 		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
-// transferWord names the origin of the values that [ForTransfer] sets.
+// transferWord describes, in messages, the origin of the values that [ForTransfer] sets.
 const transferWord = "transfer"
 
-// Transfers reports whether a configuration sets a field that exists only for transfers,
-// which means that its plans are for a transfer between ranks.
+// Transfers reports whether a configuration sets a field that exists only for transfers. If
+// so, its plans are for a transfer between ranks.
 func Transfers(s *schema.Schema, cfg *config.Config) bool {
 	return slices.ContainsFunc(s.Fields, func(f schema.Field) bool {
 		return f.Transfer && cfg.Values[f.Var].Origin.Given()

@@ -96,10 +96,10 @@ type cache struct {
 	stage, units, part, requests, windows           formula.Ref
 	pageBytes, pages, ioCovers, pool, count, places formula.Ref
 	partBytes, blocks, blockBytes, allBlocks, first formula.Ref
-	partRefs                                        map[string][]formula.Ref // as parts
+	partRefs                                        map[string][]formula.Ref // like parts, but with references
 	// roots are the values that [Layers] computes instead of the program; rootOf says how.
 	roots    []formula.Root
-	rootOf   []root // by reference
+	rootOf   []root // indexed by reference
 	standIns []standIns
 	// numbered reports whether a stage's values depend on the stage's number, and not only on
 	// which layers it contains.
@@ -111,7 +111,7 @@ type cache struct {
 	ofModel bool
 }
 
-// everyKind is the kind of requirements that apply to every kind of layer.
+// everyKind is used as the kind in requirements that apply to every kind of layer.
 const everyKind = "*"
 
 // requirement is a requirement on layers of a kind, or on the model if kind is "".
@@ -121,7 +121,7 @@ type requirement struct {
 	ref  formula.Ref
 }
 
-// fold is a value combined from a value of each layer, such as a sum or a maximum.
+// fold is a value that combines one value from each layer, such as their sum or maximum.
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
@@ -135,7 +135,7 @@ type fold struct {
 	defaults []*engineDefault // fields that it reads and whose defaults the engine determines
 }
 
-// standIn is a formula whose value temporarily replaces the value of another.
+// standIn is a formula whose value temporarily replaces that of another formula.
 type standIn struct {
 	from, to formula.Ref
 	text     string // the text of the formula
@@ -258,8 +258,8 @@ func servedAs(l *schema.Layers) formula.Source {
 	return l.ServedAs
 }
 
-// declareFields declares the fields of groups. It declares field x as layer_x, whose value
-// is that of the current layer's group.
+// declareFields declares the fields of groups. It declares field x as layer_x, which has
+// the value from the current layer's group.
 func (ds *declarations) declareFields() {
 	fields := map[string]map[string]schema.Formula{}
 	types := map[string]formula.Kind{}

@@ -35,7 +35,7 @@ func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	req := &Request{
 		Model:  &model.Model{Arch: p.arch, Params: map[string]data.Fact{}},
-		Config: &config.Config{Values: map[string]data.Fact{}},
+		Config: &config.Config{Values: make(map[string]data.Fact, len(p.schema.Fields))},
 	}
 	for name, v := range c.Params {
 		if p.arch.Param(name) == nil {

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Engines returns the names of the serving engines whose caches kvbench models.
+// Engines returns the names of the serving engines whose caches kvbench can describe.
 func Engines(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Releases) }
 
 // Doubt is a reason why kvbench is not certain about a model's cache in an engine.
@@ -23,7 +23,7 @@ type Doubt struct {
 }
 
 // Doubts returns the doubts about a model's cache, keyed by engine. The configuration
-// should leave all other settings to the engines. Doubts returns nil if the model's
+// should not set values that engines can determine. Doubts returns nil if the model's
 // architecture does not describe its layers.
 func (all *Planners) Doubts(m *model.Model, cfg *config.Config) (map[string]Doubt, error) {
 	if m.Arch.Layers == nil {
@@ -55,8 +55,8 @@ func (all *Planners) Doubts(m *model.Model, cfg *config.Config) (map[string]Doub
 	return doubts, nil
 }
 
-// ofAnyGroup removes the group of layers from the beginning of a message, because readers
-// need not know which group was reported first.
+// ofAnyGroup removes the name of the group of layers from the beginning of a message,
+// because it does not matter which group was reported first.
 func ofAnyGroup(msg string) string {
 	if about, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(about, groupWords) {
 		return rest

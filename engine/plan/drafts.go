@@ -23,8 +23,8 @@ func (ds *declarations) declareDrafts() {
 	}
 	ds.scope.Formula(drafterVar, drafter, formula.Bool)
 	ds.scope.Input(draftVar, formula.Bool, diag.Pos{})
-	// Both accountings use the same formulas, so these fields are declared even if only
-	// the rank accounting has them.
+	// Both accountings use the same formulas. The model accounting does not have these
+	// fields, but must declare them for the formulas.
 	for i := range ds.schema.Fields {
 		if f := &ds.schema.Fields[i]; !ds.knows(f) && slices.Contains(draftFields, f.Var) {
 			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)

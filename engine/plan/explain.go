@@ -183,8 +183,8 @@ type explainer struct {
 	at *cell
 	// folds contains the folds explained so far.
 	folds map[foldKey]*Step
-	// open contains the fields that have an engine's value and whose formulas are currently
-	// being explained.
+	// open contains the fields whose values the engine determines and whose formulas are
+	// currently being explained.
 	open map[formula.Ref]bool
 }
 

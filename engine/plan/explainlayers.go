@@ -17,7 +17,7 @@ type LayerTable struct {
 	Plan *Plan
 	// Whole reports whether the table is for the whole model instead of a rank.
 	Whole bool
-	// First and Last are the numbers of the table's first and last layer.
+	// First and Last are the numbers of the table's first and last layers.
 	First, Last int
 	// Sums are the totals over the layers.
 	Sums []LayerSum
@@ -42,8 +42,8 @@ type LayerRow struct {
 	Parts []LayerPart
 	// Pages is the number of pages of a request in each layer.
 	Pages formula.Value
-	// One contains what each layer contributes to the table's sums, and All what the layers
-	// contribute together.
+	// One contains what each layer contributes to the table's sums; All contains what the
+	// layers contribute together.
 	One, All []formula.Value
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -181,9 +182,9 @@ var suggestion = regexp.MustCompile(`--(\w+) (\d+)`)
 func TestFit(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	rounds := 60
-	if testing.Short() {
-		rounds = 5
+	rounds := 10
+	if os.Getenv("KVBENCH_FULL") != "" {
+		rounds = 60
 	}
 	fitted, refused := 0, 0
 	for _, release := range s.Nixlbench.Releases {

@@ -126,7 +126,7 @@ func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat,
 	return f.plus(v, one, n)
 }
 
-// plus combines v with the values of n layers that all have the value one.
+// plus combines v with the values of n layers; one is the value of each of them.
 func (f *fold) plus(v, one formula.Rat, n int64) (formula.Rat, error) {
 	if f.Fold.Fold == schema.FoldMax {
 		if v.Cmp(one) < 0 {

@@ -221,7 +221,7 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 
 // Expand returns a request for each I/O size in each stage, with the facts for its plan. In
 // the model accounting, it returns one request. Before calling Expand, load req into the
-// frame. Afterwards, load the frame again before using it.
+// frame. Expand changes the frame, so load it again before using it for anything else.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
 	if err := l.begin(req, &warnings); err != nil {
@@ -279,7 +279,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.checkBase()
 }
 
-// The numbers of the varying inputs that only transfers have and that are not fields.
+// The numbers of the varying inputs that exist only for transfers and are not fields.
 const (
 	rankVaries = iota
 	groupVaries

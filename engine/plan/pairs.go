@@ -687,7 +687,8 @@ func (s *sources) pairs() int64 {
 	return int64(n)
 }
 
-// together returns a request for moving the data of all pairs with the same I/Os at once.
+// together returns a request in which all pairs that have the same I/Os move their data at
+// the same time.
 func (r *Request) together() *Request {
 	one, o := *r, *r.io
 	o.together = true

@@ -33,7 +33,8 @@ type purpose struct {
 	use  Use
 }
 
-// NewPlanners returns an empty cache of planners. See [Planners.From] for from.
+// NewPlanners returns an empty cache of planners. The from argument is described at
+// [Planners.From].
 func NewPlanners(s *schema.Schema, release, from string) *Planners {
 	return &Planners{Release: release, From: from, schema: s, made: map[purpose]made{}}
 }

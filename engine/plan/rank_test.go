@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -310,9 +311,9 @@ func TestRankRefused(t *testing.T) {
 func TestStagesAddUp(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))
-	rounds := 300
-	if testing.Short() {
-		rounds = 30
+	rounds := 50
+	if os.Getenv("KVBENCH_FULL") != "" {
+		rounds = 300
 	}
 	words := []string{"full", "sliding", "chunked", "none"}
 	all := planners(t, s, "attention")

@@ -26,11 +26,11 @@ type Request struct {
 	Flags map[string]data.Fact
 	// Knobs are the nixlbench flags whose values vary between the requests of a sweep.
 	Knobs []fit.Axis
-	// Fit adjusts values that the user did not set so that the release accepts the
-	// plan.
+	// If Fit is set, values that the user did not set are adjusted so that the release
+	// accepts the plan.
 	Fit bool
-	// Least makes a fitted plan use the smallest values that fit for the flags that have such
-	// values and that the user did not set.
+	// Least makes a fitted plan use the smallest values that fit. It affects only flags for
+	// which the release defines such a value and that the user did not set.
 	Least bool
 
 	// The stage and I/Os of a plan for a rank, and the values computed from layers, which any

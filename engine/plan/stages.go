@@ -451,8 +451,8 @@ func (l *Layers) setStages(req *Request) (err error) {
 	return nil
 }
 
-// held returns the number of each cell's layers from lo up to, but not including, hi. It
-// also returns these numbers in the form of a key.
+// held returns, for each cell, the number of its layers from lo up to, but not including,
+// hi. It also returns these numbers as a map key.
 func (l *Layers) held(lo, hi int) ([]int64, string) {
 	var key []byte
 	held := make([]int64, len(l.rates))

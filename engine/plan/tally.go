@@ -124,7 +124,7 @@ func (ds *declarations) linkRoots() {
 // addStandIns adds the stand-ins of a fold, or reuses equal stand-ins of another fold.
 func (c *cache) addStandIns(f *fold) {
 	same := func(s standIns) bool {
-		// Stand-ins with the same formula have different references in each fold.
+		// Stand-ins with the same formula have a different reference in each fold.
 		return slices.Equal(s.needs, f.needs) && slices.EqualFunc(s.list, f.standIns, func(a, b standIn) bool {
 			return a.to == b.to && a.text == b.text
 		})

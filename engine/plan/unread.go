@@ -38,11 +38,11 @@ type Unread struct {
 	// Elsewhere lists other architectures that depend on the field, keyed by accounting, if
 	// this architecture never does.
 	Elsewhere map[string][]string
-	// With lists flags with which the plan would depend on the field, such as other values of
-	// a field.
+	// With lists flags that would make the plan depend on the field, each with a value.
 	With []string
-	// Hidden reports whether some values depend on the field but are not shown. These values
-	// are Quantities or, if Quantities is empty, in the nixlbench command.
+	// Hidden reports whether some values depend on the field but are not shown. These
+	// values are listed in Quantities or, if Quantities is empty, are in the nixlbench
+	// command.
 	Hidden     bool
 	Quantities []string
 }
@@ -197,7 +197,7 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
-// instead returns the other fields that accept a value and that the plan depends on.
+// instead returns the other fields that accept the same value and that the plan depends on.
 func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
@@ -361,8 +361,7 @@ func (r *unread) chosen(req *Request) map[string][]string {
 	return chosen
 }
 
-// withValue returns flags, such as other values of another field, with which the plan would
-// depend on a field.
+// withValue returns flags that would make the plan depend on a field, each with a value.
 func (r *unread) withValue(req *Request, field string) []string {
 	ofLayers, _ := r.presentLayers(req)
 	var list []string

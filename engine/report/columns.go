@@ -92,25 +92,31 @@ func flagsOf(s *schema.Schema) []*schema.Flag {
 }
 
 // settings returns the settings that the results show: the values of the view, and the fields
-// and nixlbench flags in which points differ. Flags that follow from the plan are shown only
-// if some points are otherwise indistinguishable.
+// and nixlbench flags in which points differ. Flags that determine only how long a run is, and
+// flags that follow from the plan, are shown only if some points are otherwise
+// indistinguishable.
 func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	shown := settingsOf(ranked(WithAxes(o.View, r.axes(s.Fields)), r.Points))
-	var derived []setting
+	var lengths, derived []setting
 	for _, f := range flagsOf(s) {
 		own := settingsOfFlags([]*schema.Flag{f})[0]
 		has := slices.ContainsFunc(shown, func(s setting) bool { return s.key == own.key })
 		if has || f.Meets || f.Secret || !f.Computed.IsZero() || !r.differ(own) {
 			continue
 		}
-		if _, least := s.Nixlbench.Least[f.Name]; least {
+		switch _, least := s.Nixlbench.Least[f.Name]; {
+		case least:
 			derived = append(derived, own)
-		} else {
+		case slices.ContainsFunc(s.Nixlbench.Runs.Get().Tuning.Short, func(short schema.ShortFlag) bool { return short.Flag == f.Name }):
+			lengths = append(lengths, own)
+		default:
 			shown = append(shown, own)
 		}
 	}
-	if len(derived) > 0 && r.alike(shown, s) {
-		shown = append(shown, derived...)
+	for _, more := range [][]setting{lengths, derived} {
+		if len(more) > 0 && r.alike(shown, s) {
+			shown = append(shown, more...)
+		}
 	}
 	return shown
 }
@@ -132,14 +138,14 @@ func (r *Results) differ(s setting) bool {
 	return false
 }
 
-// alike reports whether two points have the same settings and planned sizes.
+// alike reports whether two points have the same settings and sizes.
 func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	seen := make(map[string]bool, len(r.Points))
 	for _, p := range r.Points {
 		cells := labels(shown, p)
 		for _, m := range s.Nixlbench.Runs.Get().Measures {
-			v, _ := value(p[0], m.Value)
-			cells = append(cells, text(v))
+			first, last := (&line{point: p}).asked(m)
+			cells = append(cells, first, last)
 		}
 		key := strings.Join(cells, "\t")
 		if seen[key] {

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -9,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -47,6 +47,7 @@ const (
 	keyPeak    = "peak_us"
 	keyShare   = "first_token_percent"
 	keyOfLink  = "link_percent"
+	keyCache   = "cache_bytes"
 )
 
 // resultsPage builds a results page.
@@ -54,6 +55,7 @@ type resultsPage struct {
 	*Results
 	*PageOptions
 	schema *schema.Schema
+	view   schema.View
 	of     *schema.Page
 	shown  []setting
 	// main contains the shown settings that vary and are rows of the view. rest contains the
@@ -72,7 +74,8 @@ type pagePoint struct {
 	values  map[string]float64 // keyed by measure
 	reason  string
 	command []string
-	request float64 // the time of one request's cache, in us
+	request float64 // the time to move one request's cache, in us
+	spread  float64 // the difference between the runs' bandwidths, as a share of the median
 }
 
 func (p *pagePoint) get(key string) float64 {
@@ -82,10 +85,15 @@ func (p *pagePoint) get(key string) float64 {
 	return math.NaN()
 }
 
-// pageNames returns the names of plan values that only pages show.
+// pageNames returns the names of the values that only pages show.
 func pageNames(s *schema.Schema) []runner.Name {
 	p := s.Nixlbench.Runs.Get().Page.Plan
-	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: runner.NameHost}, {Name: runner.NameStart}}
+	return append(OriginNames(), runner.Name{Name: p.Size}, runner.Name{Name: p.Count}, runner.Name{Name: p.Requests})
+}
+
+// OriginNames returns the names of the values that say where and when results were measured.
+func OriginNames() []runner.Name {
+	return []runner.Name{{Name: runner.NameHost}, {Name: runner.NameStart}}
 }
 
 // HTML writes the results as a page.
@@ -98,7 +106,7 @@ func (r *Results) HTML(w io.Writer, o *Options, p *PageOptions, s *schema.Schema
 }
 
 func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.Page, error) {
-	b := &resultsPage{Results: r, PageOptions: p, schema: s, of: &s.Nixlbench.Runs.Get().Page, shown: r.settings(o, s), byKey: map[string]*webpage.Column{}}
+	b := &resultsPage{Results: r, PageOptions: p, schema: s, view: o.View, of: &s.Nixlbench.Runs.Get().Page, shown: r.settings(o, s), byKey: map[string]*webpage.Column{}}
 	measures := s.Nixlbench.Runs.Get().Measures
 	all := b.measures()
 	n := 0
@@ -111,32 +119,72 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 		return nil, diag.Errorf(diag.Pos{File: p.File}, "the file has %d points, but a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
 	}
 	b.assume()
-	data := b.data(o.View)
-	made := &webpage.Page{
-		Kind:  "results",
-		Title: diag.Printable(filepath.Base(p.File)),
-		About: b.about(),
-		Data:  data,
-	}
-	if p.BaseFile != "" {
-		made.Title += " against " + diag.Printable(filepath.Base(p.BaseFile))
-	}
+	data := b.data()
+	made := &webpage.Page{Kind: "results", Title: b.title(), About: b.about()}
 	fits := b.fits()
-	made.Answer, made.Command = b.answer(fits)
+	made.Parts, made.Warn = b.answer(fits)
 	made.Sections = b.sections(fits)
+	if len(b.points) == 1 { // a chart with a single mark shows nothing useful
+		return made, nil
+	}
+	made.Data = data
 	for i := range data.Charts {
-		c := &data.Charts[i]
-		if c.Curves = b.curves(c, fits); len(c.Curves) > 0 {
-			c.Note += " The curves show the fits in the table above."
-		}
+		b.addCurves(&data.Charts[i], fits)
 	}
 	return made, nil
+}
+
+// title says what was measured, where, and when.
+func (b *resultsPage) title() string {
+	title := "KV-cache transfer results"
+	if where := measuredAt(b.Points); where != "" {
+		title += ": " + where
+	}
+	return title
+}
+
+// measuredAt returns the host and the days on which points were measured, such as "host a, 28
+// Nov 2026".
+func measuredAt(points []Point) string {
+	var hosts, days []string
+	for _, p := range points {
+		for _, rec := range p {
+			if v, ok := value(rec, runner.NameHost); ok {
+				hosts = appendNew(hosts, diag.Printable(text(v)))
+			}
+			if v, ok := value(rec, runner.NameStart); ok {
+				day, _, _ := strings.Cut(text(v), "T")
+				days = appendNew(days, diag.Printable(day))
+			}
+		}
+	}
+	slices.Sort(days)
+	for i, day := range days {
+		if t, err := time.Parse(time.DateOnly, day); err == nil {
+			days[i] = t.Format("2 Jan 2006")
+		}
+	}
+	var parts []string
+	switch {
+	case len(hosts) == 1:
+		parts = append(parts, "host "+hosts[0])
+	case len(hosts) > 1:
+		parts = append(parts, counted(len(hosts), "host"))
+	}
+	switch len(days) {
+	case 0:
+	case 1:
+		parts = append(parts, days[0])
+	default:
+		parts = append(parts, days[0]+" to "+days[len(days)-1])
+	}
+	return strings.Join(parts, ", ")
 }
 
 // measures returns the measures that the page shows.
 func (b *resultsPage) measures() []schema.Measure {
 	names := []string{b.of.Size, b.of.Count, b.of.Bandwidth}
-	for _, v := range slices.Concat(b.of.Latency, b.of.Phases) {
+	for _, v := range slices.Concat(b.of.Latency, b.of.Phases, []schema.PageValue{b.of.Prepare}) {
 		names = append(names, v.Key)
 	}
 	var list []schema.Measure
@@ -156,6 +204,11 @@ func (b *resultsPage) pointOf(all []schema.Measure, point Point, l, base *line) 
 		}
 	}
 	p.command = commandOf(point)
+	if s := l.spread(measureOf(all, b.of.Bandwidth)); len(l.rows) > 1 {
+		lo, _ := numberOf(s.min)
+		hi, _ := numberOf(s.max)
+		p.spread = (hi - lo) / p.get(b.of.Bandwidth)
+	}
 	if p.reason == "" && !(p.get(b.of.Bandwidth) > 0) {
 		p.reason = "the bandwidth is not a positive, finite number"
 	}
@@ -187,6 +240,17 @@ func (b *resultsPage) planned(point Point, name string) float64 {
 func numberOf(text string) (float64, bool) {
 	x, err := strconv.ParseFloat(text, 64)
 	return x, err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
+}
+
+// trustOf returns the status of a point, or "trusted".
+func trustOf(p *pagePoint) string {
+	if p.reason == "" {
+		return "trusted"
+	}
+	if s := shownStatus(p.point); s != string(runner.OK) {
+		return s
+	}
+	return string(runner.Suspect)
 }
 
 // reasonOf returns why a line cannot be trusted, or "".
@@ -285,34 +349,12 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns short facts about the results, such as the hosts that they were measured on.
+// about returns short facts about the results, such as which file they come
+// from.
 func (b *resultsPage) about() []string {
-	about := []string{counted(len(b.points), "point")}
-	var hosts, days []string
-	for _, p := range b.points {
-		for _, rec := range p.point {
-			if v, ok := value(rec, runner.NameHost); ok {
-				hosts = appendNew(hosts, diag.Printable(text(v)))
-			}
-			if v, ok := value(rec, runner.NameStart); ok {
-				day, _, _ := strings.Cut(text(v), "T")
-				days = appendNew(days, diag.Printable(day))
-			}
-		}
-	}
-	slices.Sort(days)
-	switch len(days) {
-	case 0:
-	case 1:
-		about = append(about, "measured on "+days[0])
-	default:
-		about = append(about, "measured from "+days[0]+" to "+days[len(days)-1])
-	}
-	switch {
-	case len(hosts) == 1:
-		about = append(about, "host "+hosts[0])
-	case len(hosts) > 1:
-		about = append(about, counted(len(hosts), "host"))
+	about := []string{diag.Printable(filepath.Base(b.File)), counted(len(b.points), "point")}
+	if b.BaseFile != "" {
+		about = append(about, "baseline "+diag.Printable(filepath.Base(b.BaseFile)))
 	}
 	if programs := measurers(b.Points); len(programs) > 1 || programs[0] != nixlbench.Program {
 		about = append(about, "measured by "+diag.Printable(strings.Join(programs, " and ")))
@@ -337,7 +379,7 @@ func counted(n int, what string) string {
 	return group(n) + " " + what + "s"
 }
 
-// group formats a number with a comma after each thousand.
+// group formats a number with commas as thousands separators.
 func group(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -355,7 +397,7 @@ func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 }
 
 // data returns the table of all points, with the charts that the data allows.
-func (b *resultsPage) data(view schema.View) *webpage.Data {
+func (b *resultsPage) data() *webpage.Data {
 	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
 	if b.LinkRate > 0 {
 		d.Of = &webpage.Line{Value: b.linkRate(), Label: diag.Printable(b.Link)}
@@ -370,7 +412,11 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		c := b.column(key, label, unit)
 		c.Log = unit != webpage.UnitPercent && key != keyRuns
 		for _, p := range b.points {
-			c.AddNumber(of(p))
+			x := of(p)
+			if math.IsInf(x, 0) {
+				x = math.NaN()
+			}
+			c.AddNumber(x)
 		}
 		return key
 	}
@@ -387,15 +433,17 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 	for _, v := range b.of.Phases {
 		phases = append(phases, measure(v.Key, v.Label, webpage.UnitMicros))
 	}
+	prepare := measure(b.of.Prepare.Key, b.of.Prepare.Label, webpage.UnitMicros)
 	runs := number(keyRuns, "Runs", webpage.UnitCount, func(p *pagePoint) float64 { return float64(len(p.line.rows)) })
 	status, reason := b.column(keyStatus, "Status", webpage.UnitText), b.column(keyReason, "Why not trusted", webpage.UnitText)
 	for _, p := range b.points {
-		status.Add(shownStatus(p.point))
+		status.Add(trustOf(p))
 		reason.Add(p.reason)
 	}
 	base, ratio, tail := b.compared(number)
 	request := number(keyRequest, "Time for one request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
-	planned := number(keyPlanned, "With the link's cost per I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
+	cache := number(keyCache, "Cache of one request", webpage.UnitBytes, func(p *pagePoint) float64 { return b.requestBytes(p.point) })
+	planned := number(keyPlanned, fmt.Sprintf("At the link's peak bandwidth, plus %s per I/O", microsOf(float64(b.LinkCost)/1000)), webpage.UnitMicros, func(p *pagePoint) float64 {
 		if b.LinkCost == 0 {
 			return math.NaN()
 		}
@@ -405,14 +453,14 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 	peak := number(keyPeak, "At the link's peak bandwidth", webpage.UnitMicros, func(p *pagePoint) float64 {
 		return b.requestBytes(p.point) / float64(b.LinkRate) * 1e6
 	})
-	share := number(keyShare, "Share of the time to the first token", webpage.UnitPercent, func(p *pagePoint) float64 {
+	share := number(keyShare, "Share of the first-token budget", webpage.UnitPercent, func(p *pagePoint) float64 {
 		return 100 * p.request / float64(b.FirstToken)
 	})
 	ofLink := number(keyOfLink, "Share of the link's bandwidth", webpage.UnitPercent, func(p *pagePoint) float64 {
 		return 100 * p.get(b.of.Bandwidth) / b.linkRate()
 	})
 
-	b.divide(view)
+	b.divide()
 	d.Facets, d.Mark = b.facets()
 	d.Apart = []string{size, count}
 	// The tables have these columns: settings that distinguish points, and sizes.
@@ -429,45 +477,50 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 	link := b.lines()
 	for _, c := range []webpage.Chart{
 		{
-			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link,
+			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link, Join: webpage.JoinMedians,
 			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, large ones by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os per request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
+			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os per request", X: []string{count}, Y: []string{bandwidth}, Lines: link, Join: webpage.JoinMedians, By: size,
 			Note:    "Higher is better. If bandwidth grows with the number of I/Os per request, startup accounts for much of a request's time.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "latency", Title: "Request latency", Label: "Time", X: []string{size, count}, Y: latency,
-			Note:    "Lower is better. The latency of a request covers all of its I/Os. The tail covers only the transfer phase.",
+			ID: "latency", Title: "Request latency", Label: "Time", X: []string{size, count}, Y: latency, Join: webpage.JoinMedians,
+			Note:    "Lower is better. The latency of a request covers all of its I/Os. P99 covers only its transfer phase.",
 			Columns: table(latency...),
 		},
 		{
-			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases,
-			Note:    "The median time of each phase, by I/O size. The sum is on the right. Long prepare and post phases mean that descriptors cost more than bytes.",
-			Columns: table(phases...),
+			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases, Fixed: count, Side: prepare,
+			Note: "One bar per I/O size: the point with the median time, with its phases. Long post phases mean that I/Os cost more than bytes. " +
+				"A request is prepared once and then posted many times, unless requests are recreated, so the time to prepare is not in the bar.",
+			Columns: table(append(phases, prepare)...),
 		},
 		{
-			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio},
+			ID: "comparison", Title: "Bandwidth compared with the baseline", X: []string{size, count}, Y: []string{ratio}, Join: webpage.JoinNone,
 			Note:    "Bandwidth divided by the baseline's bandwidth. Points above the line are faster than the baseline.",
 			Lines:   []webpage.Line{{Value: 1, Label: "same as the baseline"}},
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
-			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
-			Note:    "Lower is better. The chart shows how long one request's cache takes at the measured bandwidth. If the plan is for one rank, only that rank's part is counted.",
+			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
+			Note:    "How long one request takes at the measured bandwidth, by the size of its cache. For a plan for one rank, the size counts only that rank's part of the cache.",
 			Lines:   b.target(),
-			Columns: table(request, planned, peak, share),
+			Columns: table(cache, request, planned, peak, share),
 		},
 	} {
 		c.Y = b.some(c.Y...)
-		if len(c.Y) == 0 || b.byKey[c.X[0]].IsEmpty() {
+		if len(c.Y) == 0 || b.byKey[c.X[0]].IsEmpty() || c.ID == "bandwidth-by-batch" && !b.byKey[count].Varies() ||
+			(c.Trusted || c.Split) && b.best(b.points) == nil {
 			continue
+		}
+		if c.Split {
+			c.Group, c.Start = b.groupKeys(), b.start()
 		}
 		d.Charts = append(d.Charts, c)
 	}
-	d.Columns = slices.DeleteFunc(b.columns, (*webpage.Column).IsEmpty)
+	d.Columns = slices.DeleteFunc(slices.Clone(b.columns), (*webpage.Column).IsEmpty)
 	if !slices.ContainsFunc(d.Columns, func(c *webpage.Column) bool { return c.Key == keyReason }) {
 		d.Reason = ""
 	}
@@ -515,19 +568,23 @@ func wordOf(s setting, p Point) string {
 }
 
 // divide finds the settings that distinguish points.
-func (b *resultsPage) divide(view schema.View) {
+func (b *resultsPage) divide() {
 	var others []setting
 	for _, s := range b.shown {
-		isRow := slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == s.key })
 		switch {
 		case !b.byKey[s.key].Varies():
-		case isRow:
+		case b.inView(s):
 			b.main = append(b.main, s)
 		default:
 			others = append(others, s)
 		}
 	}
 	b.rest = b.apart(others, b.main)
+}
+
+// inView reports whether a setting is always shown.
+func (b *resultsPage) inView(s setting) bool {
+	return s.key == runner.NameMeasuredBy || slices.ContainsFunc(b.view.Rows, func(r schema.Row) bool { return r.Value == s.key })
 }
 
 // apart returns the settings that are not determined by the settings in by and the earlier
@@ -603,7 +660,7 @@ func (b *resultsPage) target() []webpage.Line {
 	if b.FirstToken == 0 {
 		return nil
 	}
-	return []webpage.Line{{Value: float64(b.FirstToken), Label: "time to the first token (" + microsOf(float64(b.FirstToken)) + ")"}}
+	return []webpage.Line{{Value: float64(b.FirstToken), Label: b.budget()}}
 }
 
 // compared adds the columns that compare points with the baseline.
@@ -619,8 +676,15 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 		}
 		return math.NaN()
 	}
-	base = number(keyBase, "Baseline", webpage.UnitRate, func(p *pagePoint) float64 { return parsed(p.base.spread(bandwidth).median) })
-	ratio = number(keyRatio, "Bandwidth vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(bandwidth, p.base).median) })
+	for _, p := range b.points {
+		for key, text := range map[string]string{keyBase: p.base.spread(bandwidth).median, keyRatio: p.line.ratio(bandwidth, p.base).median} {
+			if x, ok := numberOf(text); ok {
+				p.values[key] = x
+			}
+		}
+	}
+	base = number(keyBase, "Baseline", webpage.UnitRate, func(p *pagePoint) float64 { return p.get(keyBase) })
+	ratio = number(keyRatio, "Bandwidth vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return p.get(keyRatio) })
 	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
 	return base, ratio, tail
 }
@@ -637,16 +701,33 @@ type costFit struct {
 	most, lo, hi float64
 }
 
-// fits fits the cost of a descriptor for each combination of settings that the plan does not
-// determine.
-func (b *resultsPage) fits() []*costFit {
+// groupedBy returns the varying settings that the cost of an I/O depends on.
+func (b *resultsPage) groupedBy() []setting {
 	var by []setting
 	for _, s := range b.shown {
 		if c := b.byKey[s.key]; (s.of.From == runner.FromFlags || slices.Contains(b.of.Same, s.key)) && c.Varies() {
 			by = append(by, s)
 		}
 	}
-	by = b.apart(by, nil)
+	return b.apart(by, nil)
+}
+
+// groupKeys returns the keys of groupedBy.
+func (b *resultsPage) groupKeys() []string {
+	keys := []string{}
+	for _, s := range b.groupedBy() {
+		keys = append(keys, s.key)
+	}
+	return keys
+}
+
+// start returns the index of the fastest point, or 0.
+func (b *resultsPage) start() int { return max(0, slices.Index(b.points, b.best(b.points))) }
+
+// fits fits the cost of a descriptor for each combination of settings that the plan does not
+// determine.
+func (b *resultsPage) fits() []*costFit {
+	by := b.groupedBy()
 	var list []*costFit
 	moves := map[*costFit][]moved{}
 	at := map[string]*costFit{}
@@ -674,7 +755,7 @@ func (b *resultsPage) fits() []*costFit {
 	for _, f := range list {
 		f.cost, f.why = fitCost(moves[f])
 	}
-	slices.SortStableFunc(list, func(x, y *costFit) int { return cmp.Compare(y.points, x.points) })
+	slices.SortStableFunc(list, func(x, y *costFit) int { return slices.CompareFunc(x.labels, y.labels, compareCells) })
 	return list
 }
 
@@ -688,29 +769,66 @@ func (b *resultsPage) named(s setting, cell string) string {
 }
 
 // maxCurves is the maximum number of fitted curves in a chart.
-const maxCurves = 4
+const maxCurves = 8
 
-// curves returns the fitted bandwidth by I/O size, for the largest requests.
-func (b *resultsPage) curves(c *webpage.Chart, fits []*costFit) []webpage.Curve {
-	if c.X[0] != b.of.Size || c.Y[0] != b.of.Bandwidth {
-		return nil
+// addCurves adds calculated curves to a chart: the fitted bandwidth by I/O size, or the time
+// at the link's peak bandwidth.
+func (b *resultsPage) addCurves(c *webpage.Chart, fits []*costFit) {
+	switch {
+	case c.X[0] == keyCache && b.LinkRate > 0:
+		c.Curves = []webpage.Curve{b.peakCurve()}
+	case c.X[0] == b.of.Size && c.Y[0] == b.of.Bandwidth:
+		fitted := 0
+		for _, f := range fits {
+			if f.cost == nil {
+				continue
+			}
+			if fitted++; fitted <= maxCurves {
+				c.Curves = append(c.Curves, b.fitCurve(f))
+			}
+		}
+		switch {
+		case fitted == 0:
+		case fitted > maxCurves:
+			c.Note += fmt.Sprintf(" The curves show %d of the %d fits in the table above, each for the largest number of I/Os per request.", maxCurves, fitted)
+		default:
+			c.Note += " The curves show the fits in the table above, each for the largest number of I/Os per request."
+		}
 	}
-	var list []webpage.Curve
-	for _, f := range fits {
-		if f.cost == nil || len(list) == maxCurves {
-			continue
-		}
-		curve := webpage.Curve{Label: "fit", Where: f.where}
-		if len(f.names) > 0 {
-			curve.Label += ": " + strings.Join(f.names, ", ")
-		}
-		const steps = 48
-		for i := range steps + 1 {
-			size := f.lo * math.Pow(f.hi/f.lo, float64(i)/steps)
-			curve.X = append(curve.X, size)
-			curve.Y = append(curve.Y, f.most*size/f.cost.us(f.most, f.most*size)/1000)
-		}
-		list = append(list, curve)
+}
+
+// curveSteps is the number of parts of a curve.
+const curveSteps = 48
+
+// fitCurve returns the fitted bandwidth by I/O size, for the largest requests.
+func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
+	curve := webpage.Curve{Label: "fit", Where: f.where, X0: b.of.Size}
+	if len(f.names) > 0 {
+		curve.Label += ": " + strings.Join(f.names, ", ")
 	}
-	return list
+	curve.Label += fmt.Sprintf(", %s I/Os", group(int(f.most)))
+	for i := range curveSteps + 1 {
+		size := f.lo * math.Pow(f.hi/f.lo, float64(i)/curveSteps)
+		curve.X = append(curve.X, size)
+		curve.Y = append(curve.Y, f.most*size/f.cost.us(f.most, f.most*size)/1000)
+	}
+	return curve
+}
+
+// peakCurve returns the time that moving a cache takes at the link's peak
+// bandwidth.
+func (b *resultsPage) peakCurve() webpage.Curve {
+	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}
+	lo, hi := math.Inf(1), 0.0
+	for _, x := range b.byKey[keyCache].Numbers {
+		if x > 0 {
+			lo, hi = min(lo, x), max(hi, x)
+		}
+	}
+	for i := range curveSteps + 1 {
+		bytes := lo * math.Pow(hi/lo, float64(i)/curveSteps)
+		curve.X = append(curve.X, bytes)
+		curve.Y = append(curve.Y, bytes/float64(b.LinkRate)*1e6)
+	}
+	return curve
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"kvbench/engine/diag"
 	"kvbench/engine/webpage"
 )
 
@@ -29,14 +28,25 @@ func microsOf(us float64) string {
 	return threeDigits(us) + " us"
 }
 
-// threeDigits formats a number with three significant digits, or as a whole number if it has
-// more digits.
+// threeDigits formats a number with at most three significant digits, or as a whole number if
+// it has more digits.
 func threeDigits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'f', -1, 64)
 	}
-	digits := max(0, 2-int(math.Floor(math.Log10(math.Abs(x)))))
-	return strconv.FormatFloat(x, 'f', min(digits, 9), 64)
+	digits := min(9, max(0, 2-int(math.Floor(math.Log10(math.Abs(x))))))
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'f', digits, 64), 64)
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
+
+// bytesOf formats a number of bytes with at most three significant digits.
+func bytesOf(x float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	i := 0
+	for ; math.Abs(x) >= 1024 && i < len(units)-1; i++ {
+		x /= 1024
+	}
+	return threeDigits(x) + " " + units[i]
 }
 
 // shortest formats a number with at most three digits after the point.
@@ -76,68 +86,140 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 	return best
 }
 
-// answer returns sentences that say which setting is the fastest, how far it is from the
-// link's bandwidth, and what limits it.
-func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
+// answer returns the recommended setting for each operation, how its bandwidth
+// compares with the link's, and what limits it. warn is set if no result can be
+// trusted.
+func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) {
 	bad := b.untrusted()
-	best := b.best(b.points)
-	if best == nil {
-		return []string{"No result can be trusted, so there is no best setting.", fmt.Sprintf("%s: %s.", counted(len(bad), "point"), strings.TrimSuffix(bad[0].reason, "."))}, nil
+	if b.best(b.points) == nil {
+		part := webpage.Part{Title: "No result can be trusted, so there is no recommendation."}
+		part.Lines = append(b.doubts(bad), b.withoutLink()...)
+		return []webpage.Part{part}, true
 	}
-	rate := best.get(b.of.Bandwidth)
-	first := "Fastest: " + rateOf(rate)
-	if len(b.points)-len(bad) == 1 {
-		first = "Measured: " + rateOf(rate)
-	}
-	if b.LinkRate > 0 {
-		first += fmt.Sprintf(", %s of %s", percentOf(rate/b.linkRate()), b.linkName())
-	}
-	lines = append(lines, first+".")
-	words := fmt.Sprintf("The setting: %s I/Os, %s per request", diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))))
-	if more := settingsText(slices.Concat(b.main, b.rest), best.point); more != "" {
-		words += ", " + more
-	}
-	lines = append(lines, words+".")
-	if line := b.distance(rate); line != "" {
-		lines = append(lines, line)
-	}
-	if line := b.limit(best, fits); line != "" {
-		lines = append(lines, line)
-	}
-	if !math.IsNaN(best.request) {
-		line := "Moving one request's cache takes " + microsOf(best.request)
-		if b.FirstToken > 0 {
-			line += fmt.Sprintf(", which is %s of the time to the first token (%s)", percentOf(best.request/float64(b.FirstToken)), microsOf(float64(b.FirstToken)))
+	for _, op := range b.operations() {
+		c := b.choose(op.points, b.workload)
+		if c == nil {
+			parts = append(parts, webpage.Part{Title: fmt.Sprintf("For %s, no result can be trusted.", op.name)})
+			continue
 		}
-		if b.LinkRate > 0 {
-			line += fmt.Sprintf(". At the link's peak bandwidth, it would take %s", microsOf(b.requestBytes(best.point)/float64(b.LinkRate)*1e6))
+		part := webpage.Part{Title: b.recommend(c, op), Lines: b.describe(c, op, fits), Command: c.point.command}
+		if c.point.values[keyRatio] > 0 {
+			part.Lines = append(part.Lines, fmt.Sprintf("Its bandwidth is %s× the baseline's.", threeDigits(c.point.values[keyRatio])))
 		}
-		lines = append(lines, line+".")
+		parts = append(parts, part)
 	}
-	if line := b.change(); line != "" {
-		lines = append(lines, line)
+	if part := b.change(); part.Title != "" {
+		parts = append(parts, part)
 	}
+	last := webpage.Part{Lines: b.withoutLink()}
 	if len(bad) > 0 {
-		lines = append(lines, fmt.Sprintf("Ignored because they are not trusted: %s of %s.", group(len(bad)), counted(len(b.points), "point")))
+		last.Lines = append(last.Lines, fmt.Sprintf("%s of %s cannot be trusted and %s ignored here:", group(len(bad)), counted(len(b.points), "point"), is(len(bad))))
+		last.Lines = append(last.Lines, b.doubts(bad)...)
 	}
-	return lines, best.command
+	if len(last.Lines) > 0 {
+		parts = append(parts, last)
+	}
+	return parts, false
+}
+
+func is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// recommend returns the sentence that recommends a setting. If there are no other points, it
+// only says what was measured.
+func (b *resultsPage) recommend(c *choice, op operation) string {
+	rate := c.point.get(b.of.Bandwidth)
+	result := rateOf(rate)
+	if b.LinkRate > 0 {
+		result += fmt.Sprintf(", %s of %s", percentOf(rate/b.linkRate()), b.linkName())
+	}
+	verb := "Use"
+	switch {
+	case op.name != "" && len(c.rivals) == 1:
+		verb = op.name + " with"
+	case op.name != "":
+		verb = "For " + op.name + ", use"
+	case len(c.rivals) == 1:
+		verb = "Measured"
+	}
+	return fmt.Sprintf("%s %s: %s.", verb, b.chosenText(c.point), result)
+}
+
+// withoutLink says how to compare the results with a link, if there is none.
+func (b *resultsPage) withoutLink() []string {
+	if b.LinkRate > 0 {
+		return nil
+	}
+	return []string{"To compare the results with a link's bandwidth, set --link or --bandwidth."}
+}
+
+// maxDoubts is the maximum number of reasons in the answer.
+const maxDoubts = 4
+
+// doubts returns a sentence for each reason why points are not trusted, with what to do about
+// it.
+func (b *resultsPage) doubts(bad []*pagePoint) []string {
+	counts, order := tallyReasons(bad)
+	var lines []string
+	for i, why := range order {
+		if i == maxDoubts {
+			lines = append(lines, fmt.Sprintf("The other %s are listed below.", counted(len(order)-i, "reason")))
+			break
+		}
+		line := counted(counts[why], "point") + ": " + strings.TrimSuffix(why, ".") + "."
+		if hint := b.hintFor(why); hint != "" {
+			line += " To do: " + hint + "."
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// tallyReasons counts the points with each reason, and sorts the reasons by frequency.
+func tallyReasons(bad []*pagePoint) (counts map[string]int, order []string) {
+	counts = map[string]int{}
+	for _, p := range bad {
+		if counts[p.reason]++; counts[p.reason] == 1 {
+			order = append(order, p.reason)
+		}
+	}
+	slices.SortStableFunc(order, func(x, y string) int { return cmp.Compare(counts[y], counts[x]) })
+	return counts, order
+}
+
+// hintFor returns what to do about a reason, or "".
+func (b *resultsPage) hintFor(why string) string {
+	var hints []string
+	for _, d := range b.schema.Nixlbench.Runs.Get().Doubts {
+		if d.Hint != "" && strings.Contains(why, d.Message) {
+			hints = appendNew(hints, d.Hint)
+		}
+	}
+	return strings.Join(hints, "; ")
 }
 
 // distance returns a sentence that compares the best bandwidth with the link's.
 func (b *resultsPage) distance(rate float64) string {
 	switch share := rate / b.linkRate(); {
 	case b.LinkRate == 0:
-		return "To compare this with the link's bandwidth, set --link or --bandwidth."
+		return ""
 	case share > 1:
 		return "This is more than the link can carry, so check that the link's name is correct and that the I/O really happened."
 	case share < 0.05:
 		return "This is less than 5% of the link's bandwidth, so check the link's name and the path that the data took."
-	case share > 0.9:
+	case share > nearLink:
 		return "The link is the limit, so no setting can be much faster."
 	default:
-		return fmt.Sprintf("The link allows up to %s times this bandwidth.", threeDigits(1/share))
+		return fmt.Sprintf("At most %s× this bandwidth is possible on this link.", threeDigits(1/share))
 	}
 }
+
+// nearLink is the share of the link's bandwidth above which no setting can be much faster.
+const nearLink = 0.9
 
 // limit returns a sentence about whether the best point spends its time on posting I/Os or on
 // moving bytes. It uses the cost that was fitted to the point's group.
@@ -190,6 +272,8 @@ func (b *resultsPage) sections(fits []*costFit) []webpage.Section {
 	var list []webpage.Section
 	if b.best(b.points) != nil && len(b.points) > 1 {
 		list = append(list, b.bestOfEach())
+	} else if len(b.points) == 1 {
+		list = append(list, b.single())
 	}
 	if len(fits) > 0 {
 		list = append(list, b.fitted(fits))
@@ -198,7 +282,7 @@ func (b *resultsPage) sections(fits []*costFit) []webpage.Section {
 		list = append(list, b.againstBaseline())
 	}
 	if bad := b.untrusted(); len(bad) > 0 {
-		list = append(list, reasonsOf(bad))
+		list = append(list, b.reasonsOf(bad))
 	}
 	if s := b.notes(); len(s.Tables) > 0 {
 		list = append(list, s)
@@ -206,90 +290,182 @@ func (b *resultsPage) sections(fits []*costFit) []webpage.Section {
 	return list
 }
 
-// bestOfEach returns the table with the fastest point for each model, backend, and so on.
+// single returns the section with the numbers of the only point.
+func (b *resultsPage) single() webpage.Section {
+	s := webpage.Section{Title: "Measurement"}
+	for _, c := range b.columns {
+		if c.IsEmpty() || c.Key == keyReason || c.Key == b.of.Operation && len(c.Words) == 1 && c.Words[0] == "" {
+			continue
+		}
+		text := ""
+		if c.Words != nil {
+			text = c.Words[c.At[0]]
+		} else {
+			text = numberText(c.Unit, c.Numbers[0])
+		}
+		if text != "" {
+			s.Facts = append(s.Facts, webpage.Fact{Name: c.Label, Value: text})
+		}
+	}
+	return s
+}
+
+// numberText formats a number with its unit.
+func numberText(unit string, x float64) string {
+	switch unit {
+	case webpage.UnitBytes:
+		return bytesOf(x)
+	case webpage.UnitMicros:
+		return microsOf(x)
+	case webpage.UnitRate:
+		return rateOf(x)
+	case webpage.UnitPercent:
+		return percentOf(x / 100)
+	case webpage.UnitRatio:
+		return threeDigits(x) + "×"
+	}
+	if x == math.Trunc(x) {
+		return group(int(x))
+	}
+	return threeDigits(x)
+}
+
+// bestOfEach returns the table with the recommended point for each workload and each backend.
 func (b *resultsPage) bestOfEach() webpage.Section {
+	by := b.bestOrder()
+	given := b.given(by)
 	groups := map[string][]*pagePoint{}
 	var order []string
 	for _, p := range b.points {
-		key := strings.Join(labels(b.main, p.point), "\x00")
+		key := strings.Join(labels(by, p.point), "\x00")
 		if groups[key] == nil {
 			order = append(order, key)
 		}
 		groups[key] = append(groups[key], p)
 	}
-	slices.SortStableFunc(order, func(x, y string) int { return cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])) })
-	t := webpage.Table{Caption: "Fastest point for each combination", Head: b.bestHead()}
-	if len(b.main) == 0 {
-		t.Caption = "Fastest point"
+	slices.SortStableFunc(order, func(x, y string) int {
+		return cmp.Or(slices.CompareFunc(labels(given, groups[x][0].point), labels(given, groups[y][0].point), compareCells),
+			cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])))
+	})
+	t := webpage.Table{Caption: "Recommended setting for each workload", Head: b.bestHead()}
+	if len(b.chosen(b.main)) > 0 {
+		t.Caption += ", with the alternatives below it"
+	}
+	top := map[string]float64{}
+	for _, key := range order {
+		w := b.workload(groups[key][0])
+		top[w] = max(top[w], b.rateOfBest(groups[key]))
 	}
 	for i, key := range order {
 		if i == maxListed {
 			t.Note = fmt.Sprintf("%s more are in the tables below the charts.", group(len(order)-i))
 			break
 		}
-		t.Rows = append(t.Rows, b.bestRow(groups[key]))
+		t.Rows = append(t.Rows, b.bestRow(groups[key], top[b.workload(groups[key][0])]))
 	}
 	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
 }
 
+// compareCells compares two values as numbers if both are numbers, or else as
+// text.
+func compareCells(x, y string) int {
+	a, aOK := numberOf(x)
+	b, bOK := numberOf(y)
+	if aOK && bOK {
+		return cmp.Compare(a, b)
+	}
+	return cmp.Compare(x, y)
+}
+
+// bestOrder returns the settings that distinguish the rows of the table of best settings:
+// first the workload, then what is chosen.
+func (b *resultsPage) bestOrder() []setting {
+	return slices.Concat(b.given(slices.Concat(b.main, b.rest)), b.chosen(b.main))
+}
+
 func (b *resultsPage) bestHead() []webpage.Cell {
 	var names []string
-	for _, s := range b.main {
+	for _, s := range b.bestOrder() {
 		names = append(names, s.label)
 	}
-	names = append(names, "I/O size", "I/Os", "GB/s")
+	names = append(names, "I/O size", "I/Os per request", "GB/s")
+	if len(b.chosen(b.main)) > 0 {
+		names = append(names, "vs. fastest")
+	}
 	if b.LinkRate > 0 {
 		names = append(names, "share of link")
 	}
-	names = append(names, "one request's cache")
-	if b.FirstToken > 0 {
-		names = append(names, "share of first token")
+	if b.BaseFile != "" {
+		names = append(names, "vs. baseline")
 	}
-	head := webpage.Heads(len(b.main), append(names, "points", "not trusted")...)
-	if len(b.rest) > 0 {
+	names = append(names, "one request")
+	if b.FirstToken > 0 {
+		names = append(names, "share of budget")
+	}
+	head := webpage.Heads(len(b.bestOrder()), append(names, "runs")...)
+	if len(b.chosen(b.rest)) > 0 {
 		head = append(head, webpage.Cell{Text: "other settings"})
 	}
-	return head
+	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
 }
 
-// bestRow returns the row for the fastest of the points, which have the same main settings.
-func (b *resultsPage) bestRow(points []*pagePoint) []webpage.Cell {
+// maxUnwrapped is the maximum length of the text of the other settings that a
+// table shows on one line.
+const maxUnwrapped = 30
+
+// bestRow returns the row for the recommended point among points with the same
+// main settings. top is the highest bandwidth for the workload.
+func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	var row []webpage.Cell
-	for _, cell := range labels(b.main, points[0].point) {
+	for _, cell := range labels(b.bestOrder(), points[0].point) {
 		row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
 	}
 	add := func(text string) { row = append(row, webpage.Cell{Text: text, Number: true}) }
-	best, bad := b.best(points), 0
+	bad := 0
 	for _, p := range points {
 		if p.reason != "" {
 			bad++
 		}
 	}
+	best := &pagePoint{request: math.NaN()}
 	values := []string{none, none, none}
-	rate, request := math.NaN(), math.NaN()
-	if best != nil {
-		rate, request = best.get(b.of.Bandwidth), best.request
-		values = []string{diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))), threeDigits(rate)}
+	runs, other := none, none
+	if c := b.choose(points, func(*pagePoint) string { return "" }); c != nil {
+		best = c.point
+		values = []string{bytesOf(best.get(b.of.Size)), group(int(best.get(b.of.Count))), threeDigits(best.get(b.of.Bandwidth))}
+		runs, other = group(len(best.line.rows)), settingsText(b.chosen(b.rest), best.point)
 	}
 	for _, v := range values {
 		add(v)
 	}
+	rate := best.get(b.of.Bandwidth)
+	if len(b.chosen(b.main)) > 0 {
+		add(ifKnown(rate, percentOf(rate/top)))
+	}
 	if b.LinkRate > 0 {
 		add(ifKnown(rate, percentOf(rate/b.linkRate())))
 	}
-	add(ifKnown(request, microsOf(request)))
+	if b.BaseFile != "" {
+		add(ifKnown(best.get(keyRatio), threeDigits(best.get(keyRatio))+"×"))
+	}
+	add(ifKnown(best.request, microsOf(best.request)))
 	if b.FirstToken > 0 {
-		add(ifKnown(request, percentOf(request/float64(b.FirstToken))))
-	}
-	add(group(len(points)))
-	add(group(bad))
-	if len(b.rest) > 0 {
-		other := none
-		if best != nil {
-			other = settingsText(b.rest, best.point)
+		share := percentOf(best.request / float64(b.FirstToken))
+		if best.request > float64(b.FirstToken) {
+			share = "over: " + share
 		}
-		row = append(row, webpage.Cell{Text: other, Wrap: true})
+		add(ifKnown(best.request, share))
 	}
+	add(runs)
+	if len(b.chosen(b.rest)) > 0 {
+		row = append(row, webpage.Cell{Text: other, Wrap: len(other) > maxUnwrapped})
+	}
+	row = append(row, webpage.Cell{Command: best.command})
+	counts := group(len(points) - bad)
+	if bad > 0 {
+		counts += " of " + group(len(points))
+	}
+	add(counts)
 	return row
 }
 
@@ -304,9 +480,9 @@ func ifKnown(x float64, text string) string {
 // settingsText lists the names and values of settings.
 func settingsText(list []setting, p Point) string {
 	var words []string
-	for i, cell := range labels(list, p) {
-		if cell != none {
-			words = append(words, list[i].label+" "+cell)
+	for _, s := range list {
+		if word := wordOf(s, p); word != "" {
+			words = append(words, s.label+" "+word)
 		}
 	}
 	return strings.Join(words, ", ")
@@ -332,7 +508,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	}
 	t := webpage.Table{
 		Caption: "Request time, fitted as startup + I/Os × cost per I/O + bytes / bandwidth",
-		Head:    webpage.Heads(len(by), append(by, "startup", "cost per I/O", "bandwidth", "typical error", "points")...),
+		Head:    webpage.Heads(len(by), append(by, "startup", "cost per I/O", "bandwidth", "RMS error", "fitted points")...),
 	}
 	if b.LinkRate > 0 {
 		t.Head = slices.Insert(t.Head, len(by)+3, webpage.Cell{Text: "share of link", Number: true})
@@ -377,7 +553,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	}
 	return webpage.Section{
 		Title:  "Cost per I/O",
-		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the squares of the relative errors.",
+		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the sum of the squared relative errors.",
 		Tables: []webpage.Table{t},
 	}
 }
@@ -402,18 +578,73 @@ func (b *resultsPage) sortedRatios() []float64 {
 	return list
 }
 
-// change returns a sentence that compares the results with the baseline, or "".
-func (b *resultsPage) change() string {
+// sameAs is the largest difference from the baseline that counts as unchanged, which is the
+// default threshold of a comparison.
+const sameAs = 0.05
+
+// changes counts the compared points that are slower, faster and unchanged.
+func (b *resultsPage) changes() (slower, faster, same int) {
+	for _, x := range b.sortedRatios() {
+		switch {
+		case x < 1-sameAs:
+			slower++
+		case x > 1+sameAs:
+			faster++
+		default:
+			same++
+		}
+	}
+	return slower, faster, same
+}
+
+// change returns the part of the answer that compares the results with the baseline.
+func (b *resultsPage) change() webpage.Part {
 	ratios := b.sortedRatios()
 	n := len(ratios)
 	if n == 0 {
-		return ""
+		return webpage.Part{}
 	}
-	return fmt.Sprintf("Compared with the baseline, the bandwidth is %s× in the median of %s, and ranges from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
+	slower, faster, same := b.changes()
+	part := webpage.Part{Title: "The bandwidth is the same as the baseline's."}
+	switch {
+	case slower > 0:
+		part.Title = fmt.Sprintf("Compared with the baseline, %s of %s %s slower.", group(slower), counted(n, "point"), is(slower))
+	case faster > 0:
+		part.Title = fmt.Sprintf("Compared with the baseline, no point is slower, and %s of %s %s faster.", group(faster), group(n), is(faster))
+	}
+	line := fmt.Sprintf("%s slower, %s faster, %s within %s. The median is %s× the baseline; the points range from %s× to %s×.",
+		group(slower), group(faster), group(same), percentOf(sameAs), threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
+	if where := measuredAt(b.Baseline); where != "" {
+		line += " The baseline was measured on " + where + "."
+	}
+	part.Lines = []string{line}
+	if worst := b.drops(); len(worst) > 0 {
+		var words []string
+		for _, p := range worst[:min(3, len(worst))] {
+			words = append(words, fmt.Sprintf("%s× (%s)", threeDigits(p.get(keyRatio)), strings.Join(slices.DeleteFunc([]string{b.sizeText(p), settingsText(b.main, p.point)}, func(s string) bool { return s == "" }), ", ")))
+		}
+		part.Lines = append(part.Lines, "Largest drops: "+strings.Join(words, "; ")+".")
+	}
+	return part
 }
 
-// againstBaseline returns the section with the numbers of points that became faster and
-// slower, and with the extremes.
+// drops returns the points that are slower than the baseline, slowest first.
+func (b *resultsPage) drops() []*pagePoint {
+	var list []*pagePoint
+	for _, p := range b.points {
+		if p.get(keyRatio) < 1-sameAs {
+			list = append(list, p)
+		}
+	}
+	slices.SortStableFunc(list, func(p, q *pagePoint) int { return cmp.Compare(p.get(keyRatio), q.get(keyRatio)) })
+	return list
+}
+
+// maxDrops is the maximum number of points in the table of the largest drops.
+const maxDrops = 10
+
+// againstBaseline returns the section that says how many points became faster and slower,
+// with the largest drops.
 func (b *resultsPage) againstBaseline() webpage.Section {
 	ratios := b.sortedRatios()
 	s := webpage.Section{Title: "Compared with the baseline"}
@@ -421,23 +652,17 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 	if b.match == nil {
 		gone, added = b.Missing()
 	}
-	if len(ratios) == 0 {
+	if n := len(ratios); n == 0 {
 		s.Intro = "No point can be compared with the baseline."
 	} else {
-		n := len(ratios)
-		slower, faster := 0, 0
-		for _, x := range ratios {
-			if x < 1 {
-				slower++
-			} else if x > 1 {
-				faster++
-			}
-		}
+		slower, faster, same := b.changes()
+		within := percentOf(sameAs)
 		s.Facts = []webpage.Fact{
 			{Name: "Points compared", Value: group(n)},
+			{Name: "Slower by more than " + within, Value: group(slower)},
+			{Name: "Faster by more than " + within, Value: group(faster)},
+			{Name: "Within " + within, Value: group(same)},
 			{Name: "Median bandwidth", Value: threeDigits((ratios[(n-1)/2]+ratios[n/2])/2) + "× the baseline"},
-			{Name: "Slower, faster", Value: group(slower) + ", " + group(faster)},
-			{Name: "Worst, best", Value: threeDigits(ratios[0]) + "×, " + threeDigits(ratios[n-1]) + "×"},
 		}
 	}
 	if own, base := b.Mixed(); own != nil {
@@ -445,21 +670,78 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 			strings.Join(own, ", "), strings.Join(base, ", "), s.Intro))
 	}
 	if b.match == nil {
-		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline, only in the results", Value: group(gone) + ", " + group(added)})
+		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline", Value: group(gone)}, webpage.Fact{Name: "Only in the results", Value: group(added)})
+	}
+	if worst := b.drops(); len(worst) > 0 {
+		s.Tables = append(s.Tables, b.dropsTable(worst))
 	}
 	return s
 }
 
+func (b *resultsPage) dropsTable(worst []*pagePoint) webpage.Table {
+	list := slices.Concat(b.main, b.rest)
+	var names []string
+	for _, s := range list {
+		names = append(names, s.label)
+	}
+	t := webpage.Table{Caption: "Largest drops", Head: webpage.Heads(len(list), append(names, "I/O size", "I/Os per request", "GB/s", "baseline", "vs. baseline", "runs")...)}
+	t.Head = append(t.Head, webpage.Cell{Text: "command"})
+	for i, p := range worst {
+		if i == maxDrops {
+			t.Note = fmt.Sprintf("%s more are in the table of the chart below.", group(len(worst)-i))
+			break
+		}
+		var row []webpage.Cell
+		for _, cell := range labels(list, p.point) {
+			row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
+		}
+		for _, text := range []string{
+			bytesOf(p.get(b.of.Size)), group(int(p.get(b.of.Count))), threeDigits(p.get(b.of.Bandwidth)), threeDigits(p.get(keyBase)),
+			threeDigits(p.get(keyRatio)) + "×", group(len(p.line.rows)) + ", baseline " + group(len(p.base.rows)),
+		} {
+			row = append(row, webpage.Cell{Text: text, Number: true})
+		}
+		t.Rows = append(t.Rows, append(row, webpage.Cell{Command: p.command}))
+	}
+	return t
+}
+
+// maxReasons is the maximum number of rows in the table of reasons.
+const maxReasons = maxListed
+
 // reasonsOf returns the section that lists why points are not trusted.
-func reasonsOf(bad []*pagePoint) webpage.Section {
-	var texts []string
-	for _, p := range bad {
-		texts = append(texts, p.reason)
+func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
+	s := webpage.Section{Title: "Not trusted", Intro: "The charts mark these points with a cross. Recommendations and fits ignore them."}
+	if len(bad) == len(b.points) {
+		s.Intro = ""
 	}
-	return webpage.Section{
-		Title: "Not trusted", Intro: "These points are marked with a cross in the charts. The best settings and the fits ignore them.",
-		Tables: []webpage.Table{tally("Why points are not trusted", "reason", texts)},
+	counts, order := tallyReasons(bad)
+	t := webpage.Table{Caption: s.Title, Head: webpage.Heads(2, "reason", "what to do", "points", "lowest GB/s", "highest GB/s")}
+	for i, why := range order {
+		if i == maxReasons {
+			t.Note = fmt.Sprintf("%s more are omitted.", group(len(order)-i))
+			break
+		}
+		lo, hi := math.NaN(), math.NaN()
+		for _, p := range bad {
+			if x := p.get(b.of.Bandwidth); p.reason == why && !math.IsNaN(x) && !(lo <= x) {
+				lo = x
+			}
+			if x := p.get(b.of.Bandwidth); p.reason == why && !math.IsNaN(x) && !(hi >= x) {
+				hi = x
+			}
+		}
+		top := ifKnown(hi, threeDigits(hi))
+		if b.LinkRate > 0 && hi > b.linkRate() {
+			top += ", more than the link"
+		}
+		t.Rows = append(t.Rows, []webpage.Cell{
+			{Text: why, Head: true, Wrap: true}, {Text: cmp.Or(b.hintFor(why), none), Wrap: true},
+			{Text: group(counts[why]), Number: true}, {Text: ifKnown(lo, threeDigits(lo)), Number: true}, {Text: top, Number: true},
+		})
 	}
+	s.Tables = []webpage.Table{t}
+	return s
 }
 
 // notes returns the section with the notes about points.
@@ -471,10 +753,10 @@ func (b *resultsPage) notes() webpage.Section {
 	if len(texts) == 0 {
 		return webpage.Section{}
 	}
-	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes about points", "note", texts)}}
+	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes", "note", texts)}}
 }
 
-// tally returns a table that counts texts, sorted by frequency.
+// tally returns a table that counts equal strings, sorted by frequency.
 func tally(caption, what string, texts []string) webpage.Table {
 	counts := map[string]int{}
 	var order []string

@@ -15,9 +15,9 @@ type Request struct {
 	// Arrival is the time since the first request.
 	Arrival time.Duration
 	// Blocks identifies, in order, the blocks of [BlockTokens] tokens that make up the input;
-	// the last block may be shorter. If two requests have an equal block, their inputs are the
-	// same up to the end of that block. Blocks is nil if the blocks are not known. It is valid
-	// only until the next request is read.
+	// the last block may be shorter. If two requests have a block in common, their inputs
+	// are the same up to the end of that block. Blocks is nil if the blocks are not known.
+	// It is valid only until the next request is read.
 	Blocks []uint64
 }
 
@@ -27,8 +27,9 @@ type Source interface {
 	Next() (Request, error)
 }
 
-// Generated returns a source that yields number requests with the given lengths. The
-// requests arrive in groups of together requests, with an interval between groups.
+// Generated returns a source of requests with the given lengths; number is how many it
+// yields. The requests arrive in groups: together is the size of a group, and interval is
+// the time between groups.
 func Generated(lengths Lengths, number, together int64, interval time.Duration) Source {
 	return &generated{lengths, number, together, interval, 0}
 }
@@ -49,7 +50,7 @@ func (g *generated) Next() (Request, error) {
 	return r, nil
 }
 
-// First returns a source that yields at most the first number requests of s.
+// First returns a source that yields only the first requests of s: at most number of them.
 func First(s Source, number int64) Source { return &first{s, number} }
 
 type first struct {

@@ -23,8 +23,8 @@ type folder struct {
 	// files that existed when the run began.
 	root   *os.Root
 	before map[string]bool
-	// held contains these files. They are kept open so that another kvbench process that
-	// created them sees that they are in use.
+	// held contains the files that existed before. They are kept open so that
+	// another kvbench process that created them sees that they are in use.
 	held []*os.File
 }
 
@@ -272,16 +272,21 @@ func (f *madeFile) release() {
 	}
 }
 
-// left returns the paths of all existing files that match those of the run.
-func (m *made) left() []string {
-	var found []string
+// left returns the paths of all existing files that match those of the run, and
+// the paths of those that existed before it.
+func (m *made) left() (all, before []string) {
 	for _, f := range m.folders {
 		for _, name := range f.files() {
-			found = append(found, filepath.Join(f.dir, name))
+			path := filepath.Join(f.dir, name)
+			all = append(all, path)
+			if f.before[name] {
+				before = append(before, path)
+			}
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	slices.Sort(all)
+	slices.Sort(before)
+	return slices.Compact(all), slices.Compact(before)
 }
 
 func (m *made) close() {

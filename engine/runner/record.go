@@ -79,6 +79,8 @@ type Record struct {
 	Rows      []nixlbench.Row `json:"rows"`
 	Warnings  []string        `json:"warnings,omitempty"`
 	Files     []string        `json:"files,omitempty"`
+	// Kept lists the entries of Files that existed before the run.
+	Kept []string `json:"-"`
 	// Output is the end of nixlbench's output, if its table could not be parsed.
 	Output string `json:"output,omitempty"`
 	// OutputFiles are next to the results file and contain the complete output.

@@ -44,8 +44,8 @@ type EngineTransfer struct {
 	Count EngineRule `json:"count"`
 	// Covers specifies how much of a layer one descriptor covers; see [Cache.Covers].
 	Covers EngineRule `json:"covers"`
-	// Merges yields whether adjacent pages become one descriptor. If not, Pieces yields the
-	// number of descriptors for a page.
+	// Merges yields true if adjacent pages become one descriptor. If they do
+	// not, Pieces yields the number of descriptors for a page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
 	// Window yields which tokens a transfer counts in windowed layers by default.

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 
@@ -38,15 +37,17 @@ const maxTexts = 1 << 20
 // the other files of its package need.
 type pkgFile struct {
 	name   string
+	index  int                 // the index among the files of its package
 	err    error               // why the file cannot be used
 	labels map[string][]string // its top-level fields, each with the fields inside
 	wants  []string            // the names that it uses but does not define
 	alone  bool                // whether it is a configuration or a model's parameters, so no other file adds to its fields
 	wide   bool                // whether it may add to any field
 
-	// with lists the files that this file is evaluated with, including itself, in order. lacks
-	// contains the errors of files that would be in with if they could be used. faults
-	// evaluates this file for the files that need it, and returns its errors.
+	// with lists the files that this file is evaluated with, including itself,
+	// in order. lacks contains the errors of files that should be listed in
+	// with but cannot be used. faults evaluates this file for the files that
+	// need it, and returns its errors.
 	with   []*pkgFile
 	lacks  diag.List
 	faults func() error
@@ -80,7 +81,7 @@ func (s *pkgFile) adds(o *pkgFile, label string) bool {
 // CUE is an evaluated CUE file. Its value includes the files of its package that it
 // is evaluated with.
 type CUE struct {
-	cue.Value
+	*data.Tree
 	file string
 	self *pkgFile // nil if the file has no package
 }
@@ -116,47 +117,44 @@ func (p *CUE) Shared() (first string, ok bool) {
 }
 
 // Part returns a file in a package, given the value of the whole package.
-func Part(f *ast.File, v cue.Value) *CUE {
+func Part(f *ast.File, all *data.Tree) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
 	s.with = []*pkgFile{s}
-	return &CUE{Value: v, file: f.Filename, self: s}
+	return &CUE{Tree: all, file: f.Filename, self: s}
 }
 
 // Each calls do for each regular field that the file itself defines.
-func (p *CUE) Each(do func(name string, v cue.Value)) error {
-	iter, err := p.Fields()
-	if err != nil {
-		return data.FromCUE(err, diag.Pos{File: p.file})
-	}
-	for iter.Next() {
-		if name := iter.Selector().Unquoted(); p.Says(name) {
-			do(name, iter.Value())
+func (p *CUE) Each(do func(field *data.Tree)) error {
+	fields, err := p.Struct(p.file)
+	for i := range fields {
+		if p.Says(fields[i].Name) {
+			do(&fields[i])
 		}
 	}
-	return nil
+	return err
 }
 
 // Document returns the leaves of the fields that the file itself defines.
 func (p *CUE) Document() (*data.Document, error) {
 	if p.self == nil || len(p.self.with) == 1 {
-		return data.DocumentOf(p.file, p.Value)
+		return data.DocumentOf(p.file, p.Tree)
 	}
-	return data.PartOf(p.file, p.Value, p.Says)
+	return data.PartOf(p.file, p.Tree, p.Says)
 }
 
 // Evaluate evaluates a CUE file, together with the files of its package that it needs.
 func (r *Files) Evaluate(name string) (*CUE, error) {
 	self := r.PackageOf(name).file(name)
 	if self == nil {
-		v, err := r.recent.value(name, func() (cue.Value, error) { return r.evaluate(name, name) })
-		return &CUE{Value: v, file: name}, err
+		t, err := r.recent.value(name, func() (*data.Tree, error) { return r.evaluate(name, name) })
+		return &CUE{Tree: t, file: name}, err
 	}
 	p := &CUE{file: self.name, self: self}
 	err := r.evaluateNeeded(self)
 	if err == nil {
 		first := self.first()
-		p.Value, err = r.recent.value(first.name, func() (cue.Value, error) {
+		p.Tree, err = r.recent.value(first.name, func() (*data.Tree, error) {
 			names := make([]string, len(first.with))
 			for i, o := range first.with {
 				names[i] = o.name
@@ -177,14 +175,14 @@ type recent struct {
 // evaluation is the value of a file, once it has been evaluated.
 type evaluation struct {
 	name  string
-	value func() (cue.Value, error)
+	value func() (*data.Tree, error)
 }
 
 // maxRecent is the maximum number of values to store. Several may be in use at once.
 const maxRecent = 8
 
 // value returns the value of a file. It evaluates the file unless its value is stored.
-func (r *recent) value(name string, evaluate func() (cue.Value, error)) (cue.Value, error) {
+func (r *recent) value(name string, evaluate func() (*data.Tree, error)) (*data.Tree, error) {
 	r.mu.Lock()
 	i := slices.IndexFunc(r.list, func(e evaluation) bool { return e.name == name })
 	e := evaluation{name, sync.OnceValues(evaluate)}
@@ -246,7 +244,7 @@ func (r *Files) packageOf(name string) *Package {
 	return find.(func() *Package)()
 }
 
-// packageName returns the name in the package clause of a CUE text, or "".
+// packageName returns the name in the package clause of CUE text, or "".
 func packageName(name string, text []byte) string {
 	f, err := parser.ParseFile(name, text, parser.PackageClauseOnly)
 	if err != nil || f.PackageName() == "_" {
@@ -260,7 +258,7 @@ func packageName(name string, text []byte) string {
 func (r *Files) findPackage(dir, clause string) *Package {
 	p := &Package{files: map[string]*pkgFile{}}
 	for _, dir := range packageFolders(dir) {
-		entries, _ := os.ReadDir(dir) // a folder that cannot be read counts as empty
+		entries, _ := os.ReadDir(dir) // a folder that cannot be read is treated as empty
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
 			if !data.IsCUE(name) || isLeftOut(e.Name()) || r.IsSchemaFile(name) {
@@ -275,6 +273,7 @@ func (r *Files) findPackage(dir, clause string) *Package {
 				s = &pkgFile{name: name, err: err}
 			}
 			if s != nil {
+				s.index = len(p.names)
 				p.names = append(p.names, name)
 				p.files[name] = s
 			}
@@ -426,8 +425,8 @@ func (r *Files) link(p *Package) {
 				queue = append(queue, o)
 			}
 		}
-		for ; len(queue) > 0; queue = queue[1:] {
-			o := queue[0]
+		for i := 0; i < len(queue); i++ {
+			o := queue[i]
 			if o.err != nil {
 				continue // the file's error is reported instead
 			}
@@ -449,19 +448,18 @@ func (r *Files) link(p *Package) {
 				}
 			}
 		}
-		for _, name := range p.names {
-			switch o := p.files[name]; {
-			case found[o] && o.err == nil:
+		slices.SortFunc(queue, func(a, b *pkgFile) int { return a.index - b.index })
+		for _, o := range queue {
+			if o.err == nil {
 				s.with = append(s.with, o)
-			case found[o]:
-				s.lacks.Add(o.err)
 			}
+			s.lacks.Add(o.err)
 		}
 		s.faults = sync.OnceValue(func() error {
 			return r.BoundedCUE(s.name, func() error {
 				p, err := r.Evaluate(s.name)
 				if err == nil {
-					err = data.FromCUE(p.Validate(), diag.Pos{File: s.first().name})
+					err = data.FromCUE(p.Value.Validate(), diag.Pos{File: s.first().name})
 				}
 				return err
 			})
@@ -470,12 +468,12 @@ func (r *Files) link(p *Package) {
 }
 
 // evaluate reads files and evaluates them together, under the name of one of them.
-func (r *Files) evaluate(name string, all ...string) (cue.Value, error) {
+func (r *Files) evaluate(name string, all ...string) (*data.Tree, error) {
 	var files []*ast.File
 	for _, o := range all {
 		f, err := r.parse(o)
 		if err != nil {
-			return cue.Value{}, err
+			return nil, err
 		}
 		files = append(files, f)
 	}

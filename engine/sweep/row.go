@@ -12,7 +12,7 @@ import (
 // cellStep writes a row's cell in one column: text known in advance, followed by a value.
 type cellStep struct {
 	lead   []byte
-	kind   formula.Kind // Any if there is only lead
+	kind   formula.Kind // Any if the cell consists only of lead
 	plain  bool         // a number that is always shown
 	column *sweepColumn
 	axis   int // the axis whose values are in texts, or -1
@@ -192,8 +192,8 @@ func isField(it *sweepItem, name string) bool {
 	return ok && !slices.ContainsFunc(it.Config.Axes, func(a config.Axis) bool { return a.Field.Var == name })
 }
 
-// kindOf returns the kind of a column's values. For columns in OwnColumns, the result can
-// be any kind other than Any and Num.
+// kindOf returns the kind of a column's values. For columns in OwnColumns, it returns Str,
+// but any kind other than Any and Num would do.
 func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	if c.own != "" {
 		return formula.Str

@@ -48,7 +48,7 @@ type Failed struct {
 	Err   error
 	First uint64 // point
 	Count uint64 // number of points
-	order int    // the position in the order in which the reasons were found
+	order int    // the reason's position in the order of discovery
 	last  uint64 // the last point counted, so that a point with several rows counts once
 }
 

@@ -22,7 +22,7 @@ type shape struct {
 	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that differ between points with the same slow values
 	limits  []fit.Limit
-	// arguments reports whether any limit applies to the text of each argument.
+	// arguments reports whether any limit applies to each argument of the command.
 	arguments bool
 }
 

@@ -27,8 +27,8 @@ type sortedRow struct {
 // MaxSorted is the maximum number of rows in memory for sorting.
 const MaxSorted = 1_000_000
 
-// keep adds the rows of a chunk to the rows to sort. If only the first n rows are
-// requested, it keeps only n rows, in a heap with the last one on top.
+// keep adds a chunk's rows to those to be sorted. If only the first n rows are requested,
+// it keeps only n rows, in a heap with the last one on top.
 func (run *sweepRun) keep(c *chunk) error {
 	start, at := 0, 0
 	keys := len(run.options.Sort)

@@ -67,12 +67,12 @@ func apart(s *schema.Schema, text string) error {
 	return diag.Usagef("%s: %s has a space before its unit", whereName, text).WithHint("%s", hint)
 }
 
-// move is the replacement of a number in a text. It contains the number's range of
-// characters in the new text and in the original.
+// move describes the replacement of a number in a formula. It contains the number's range
+// of characters in the new formula and in the original one.
 type move struct{ from, wasFrom, to, wasTo int }
 
-// before converts a character position in the new text to the position in the
-// original.
+// before converts a character position in the new formula to the position in the original
+// one.
 func before(moved []move, char int) int {
 	shift := 0
 	for _, m := range moved {
@@ -147,7 +147,8 @@ func endOfString(text string, i int) int {
 	return len(text)
 }
 
-// comparedWith returns the name that a number between two texts is compared with.
+// comparedWith returns the name that a number is compared with, given the parts of the
+// formula to the left and right of the number.
 func comparedWith(left, right string) string {
 	for _, m := range [][]string{leftOfSign().FindStringSubmatch(left), rightOfSign().FindStringSubmatch(right)} {
 		if m != nil {

@@ -308,8 +308,8 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 const individually = "individually"
 
 // fitted fixes the limits one by one, as package fit does. If that is not possible, it
-// returns the kind of the error. It does not evaluate limits on arguments for texts that
-// fixes set, but returns individually.
+// returns the kind of the error. It cannot evaluate limits on arguments for a string that a
+// fix sets; in that case, it returns individually.
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)

@@ -91,7 +91,7 @@ func (t *target) open(s *schema.Schema, l *model.Loader) {
 // check creates the report on a file.
 func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if strings.HasSuffix(t.name, source.ResultsExt) {
-		return report(s, l, known, t) // results are read line by line: the file as a whole has no limit
+		return report(s, l, known, t) // results are read line by line, so the size of the file is not limited
 	}
 	r := &Report{File: t.name}
 	if t.err == nil && t.file != nil {
@@ -123,11 +123,13 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 	case len(r.Errs) == 0:
 		r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
 	}
-	files := []string{t.name}
-	if t.file != nil {
-		files = append(files, t.file.Package...)
+	if len(r.Errs) > 0 {
+		files := []string{t.name}
+		if t.file != nil {
+			files = append(files, t.file.Package...)
+		}
+		r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	}
-	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	t.file = nil // there may be many files, so free this one
 	return r
 }
@@ -261,7 +263,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 	}
 	for _, name := range schema.Keys(c.Config) {
 		if !slices.Contains(fields, name) {
-			hint(fail("config."+name+":", "a configuration has no %s", name), name, fields)
+			hint(fail("config."+name+":", "there is no configuration field %s", name), name, fields)
 		}
 	}
 	errs.Add(values)

@@ -14,7 +14,7 @@
     const a = Math.abs(x);
     if (a === 0) return "0";
     if (a >= 1e5 || a < 1e-3) return String(Number(x.toPrecision(3)));
-    return a >= 1000 ? String(Math.round(x)) : String(Number(x.toPrecision(a >= 100 ? 4 : 3)));
+    return a >= 1000 ? String(Math.round(x)) : String(Number(x.toPrecision(3)));
   };
   const scaled = (x, step, units) => {
     let i = 0;
@@ -26,7 +26,7 @@
     "us": x => Math.abs(x) >= 1 ? scaled(x, 1000, ["us", "ms", "s", "ks"]) : digits(x * 1000) + " ns",
     "GB/s": x => digits(x) + " GB/s",
     "x": x => digits(x) + "×",
-    "%": x => digits(x) + "%",
+    "%": x => x > 0 && x < .1 ? "under 0.1%" : Number(x < 9.95 ? x.toPrecision(2) : x.toFixed(0)) + "%",
     "1": x => Number.isInteger(x) ? x.toLocaleString("en") : digits(x),
   };
   const show = (c, x) => missing(x) ? "–" : (formats[c.unit] || String)(x);
@@ -63,15 +63,20 @@
     (p, x, y, r) => { r *= 1.3; for (let k = 0; k < 10; k++) { const q = k % 2 ? r * .45 : r; p[k ? "lineTo" : "moveTo"](x + q * Math.sin(k * Math.PI / 5), y - q * Math.cos(k * Math.PI / 5)); } p.closePath(); },
   ];
   const cross = (p, x, y, r) => { p.moveTo(x - r, y - r); p.lineTo(x + r, y + r); p.moveTo(x + r, y - r); p.lineTo(x - r, y + r); };
+  const arrow = down => (p, x, y, r) => {
+    const d = down ? -1 : 1;
+    p.moveTo(x, y - d * r); p.lineTo(x + r, y + d * r); p.lineTo(x - r, y + d * r); p.closePath();
+  };
   const dashes = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
   // paint draws marks. The kind is "filled" for the first measure, "hollow" for the others,
-  // and "bad" for points that are not trusted.
-  const paint = (ctx, path, kind, colour, ratio) => {
+  // and "bad" for points that are not trusted. Faint marks are those behind a line.
+  const paint = (ctx, path, kind, colour, ratio, faint) => {
     ctx.save();
     ctx.lineWidth = (kind === "bad" ? 2 : 1.6) * ratio;
     ctx.strokeStyle = ctx.fillStyle = colour;
-    if (kind === "filled") { ctx.globalAlpha = .82; ctx.fill(path); } else { ctx.stroke(path); }
+    if (faint) ctx.globalAlpha = .45;
+    if (kind === "filled") { if (!faint) ctx.globalAlpha = .82; ctx.fill(path); } else { ctx.stroke(path); }
     ctx.restore();
   };
 
@@ -95,13 +100,13 @@
   // groups returns the names of the marked groups and a function that maps points to groups.
   // If there are more values than marks, the last group contains all remaining values.
   const groups = () => {
-    if (!mark) return { names: [""], of: () => 0 };
+    if (!mark) return { names: [""], of: () => 0, at: () => 0 };
     const c = col(mark), of = i => c.words ? c.words[c.at[i]] : String(c.numbers[i]);
     const names = valuesOf(mark).filter(([v]) => !chosen.has(mark) || chosen.get(mark) === v);
     const at = new Map(names.map(([v], n) => [v, Math.min(n, colours - 1)]));
     const labels = names.slice(0, names.length > colours ? colours - 1 : colours).map(n => c.words ? n[1] : c.label + " " + n[1]);
     if (names.length > colours) labels.push("others");
-    return { names: labels, of: i => at.get(of(i)) ?? 0 };
+    return { names: labels, of: i => at.get(of(i)) ?? 0, at: v => at.get(v) };
   };
 
   // Axes.
@@ -124,9 +129,13 @@
       for (let e = Math.ceil(Math.log2(lo)); e <= Math.log2(hi); e++) list.push(2 ** e);
       list = list.filter(x => c.unit === "B" || x >= 1);
     } else if (log) {
-      const wide = Math.log10(hi / lo) > 2.5;
-      for (let e = Math.floor(Math.log10(lo)); e <= Math.log10(hi); e++) {
-        for (const m of wide ? [1] : [1, 2, 5]) list.push(Number((m * 10 ** e).toPrecision(1)));
+      for (const steps of [[1, 2, 5], [1, 3], [1]]) {
+        list = [];
+        for (let e = Math.floor(Math.log10(lo)); e <= Math.log10(hi); e++) {
+          for (const m of steps) list.push(Number((m * 10 ** e).toPrecision(1)));
+        }
+        list = list.filter(x => x >= lo && x <= hi);
+        if (list.length <= most) break;
       }
     } else {
       const base = c.unit === "B" ? 2 : 10;
@@ -140,6 +149,9 @@
     return thin(list.filter(x => x >= lo && x <= hi), most);
   };
 
+  const median = xs => { xs.sort((a, b) => a - b); const n = xs.length; return (xs[(n - 1) >> 1] + xs[n >> 1]) / 2; };
+  const option = (v, name) => make("option", { value: v }, name);
+
   class Chart {
     constructor(spec) {
       this.spec = spec;
@@ -150,11 +162,12 @@
       this.legend = make("ul", { className: "legend" });
       this.readout = make("div", { className: "readout" });
       this.readout.setAttribute("aria-live", "polite");
-      this.table = new Table(spec.title, spec.columns, spec.id);
+      this.table = new Table(spec.title, spec.columns, spec.id, i => spec.y.some(key => !missing(col(key).numbers[i])));
       const left = make("div", { className: "left" }, this.plotBox, this.legend);
       this.section = make("section", { className: "chart", id: "chart-" + spec.id },
         make("h3", {}, spec.title), make("p", { className: "note" }, spec.note));
       if (spec.x.length > 1) this.section.append(this.picker());
+      if (spec.split) this.section.append(this.picks = make("div", { className: "picks" }));
       if (spec.split) {
         this.section.append(left);
       } else {
@@ -178,6 +191,7 @@
         const y = col(key);
         for (const i of rows) {
           const a = value(x, i), b = y.numbers[i];
+          if (spec.trusted && whyOf(i)) continue;
           if (missing(a) || missing(b) || (this.log(x) && !(a > 0)) || (y.log && !(b > 0))) continue;
           list.push({ i, measure, x: a, y: b });
         }
@@ -204,13 +218,13 @@
       this.legend.replaceChildren();
       this.list = points;
       if (!points.length) {
-        this.plotBox.append(make("p", { className: "hint" }, "No " + data.one + " in this selection has values for this chart."));
+        this.plotBox.append(make("p", { className: "hint" }, "No " + (reasons ? "trusted " : "") + data.one + " in this selection has values for this chart."));
         this.plotBox.removeAttribute("tabindex");
         this.plotBox.setAttribute("aria-label", spec.title + ": no data");
         return;
       }
       const lines = spec.lines || [];
-      const curves = (spec.curves || []).filter(c => Object.entries(c.where || {}).every(([k, v]) => !chosen.has(k) || chosen.get(k) === v));
+      const curves = (spec.curves || []).filter(c => (!c.x0 || c.x0 === this.x) && Object.entries(c.where || {}).every(([k, v]) => !chosen.has(k) || chosen.get(k) === v));
       // The axes cover the points and lines. Text values are placed in the order in which
       // they occur.
       const words = x.words ? [...new Set(points.map(p => p.x))] : null;
@@ -230,19 +244,19 @@
       const logX = this.log(x), logY = spec.y.some(key => this.log(col(key)));
       const xr = words ? [-.6, words.length - .4] : range(x0, x1, logX), yr = range(y0, y1, logY);
       // Points that are not trusted do not stretch the scale, so they may be drawn at its edge.
-      let outside = 0;
+      const outside = [];
       for (const p of points) {
         p.at = Math.min(yr[1], Math.max(yr[0], p.y));
-        if (p.at !== p.y) outside++;
+        if (p.at !== p.y) outside.push(p.y);
       }
       const first = col(spec.y[0]), width = this.width(), narrow = width < 480;
       const series = [], lists = [];
       const add = (kind, group, measure) => {
         const own = points.filter(p => p.measure === measure && (whyOf(p.i) !== "" ? kind === "bad" : kind !== "bad" && grouped.of(p.i) === group));
         if (!own.length) return;
-        const paths = kind === "bad" || words ? [] : this.paths(own);
+        const { paths, heavy } = kind === "bad" || words ? { paths: [] } : this.lines(own, curves);
         lists.push([own.map(px), own.map(p => p.at)]);
-        series.push({ kind, group, measure, paths, n: own.length });
+        series.push({ kind, group, measure, paths, heavy, own, n: own.length });
       };
       spec.y.forEach((_, m) => {
         grouped.names.forEach((_, g) => add(m ? "hollow" : "filled", g, m));
@@ -251,21 +265,27 @@
       const radius = points.length > 3000 ? 2.6 : points.length > 500 ? 3.4 : 4.6;
       const colourOf = s => style(s.kind === "bad" ? "--bad" : mark ? `--c${s.group + 1}` : `--c${s.measure + 1}`);
       const shapeOf = s => s.kind === "bad" ? cross : shapes[mark ? s.group : s.measure];
-      const path = own => (u, n) => {
-        const p = new Path2D(), shape = shapeOf(own), ratio = uPlot.pxRatio;
-        const [xs, ys] = u.data[n];
-        this.join(u, own.paths, colourOf(own), own.kind === "hollow");
-        for (let i = 0; i < xs.length; i++) shape(p, u.valToPos(xs[i], "x", true), u.valToPos(ys[i], "y", true), radius * ratio);
+      const path = own => u => {
+        const p = new Path2D(), shape = shapeOf(own), ratio = uPlot.pxRatio, r = radius * ratio;
+        if (!own.heavy) this.join(u, own.paths, colourOf(own), own.kind === "hollow");
+        for (const q of own.own) {
+          const x = u.valToPos(px(q), "x", true), y = u.valToPos(q.at, "y", true);
+          if (q.at === q.y) shape(p, x, y, r); else arrow(q.y < q.at)(p, x, y + (q.y < q.at ? -1.5 : 1.5) * r, r);
+        }
         u.ctx.save();
         u.ctx.beginPath();
         const edge = 6 * ratio;
         u.ctx.rect(u.bbox.left - edge, u.bbox.top - edge, u.bbox.width + 2 * edge, u.bbox.height + 2 * edge);
         u.ctx.clip();
-        paint(u.ctx, p, own.kind, colourOf(own), ratio);
+        paint(u.ctx, p, own.kind, colourOf(own), ratio, own.kind !== "bad" && (own.heavy || curves.some(c => c.where) && own.n > 100));
         u.ctx.restore();
         return null;
       };
-      const axis = { stroke: style("--soft"), grid: { stroke: style("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif" };
+      const curveColour = c => {
+        const g = mark && c.where ? grouped.at(c.where[mark]) : undefined;
+        return g === undefined ? "--soft" : `--c${g + 1}`;
+      };
+      const axis = { stroke: style("--soft"), labelGap: 5, grid: { stroke: style("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif" };
       const heightOf = narrow ? 300 : 360;
       const fx = v => words ? String(words[v] ?? "") : show(x, v);
       this.u = new uPlot({
@@ -276,12 +296,16 @@
         },
         axes: [
           Object.assign({ label: x.label, labelSize: 22, size: 34, filter: (_, s) => s, values: (_, s) => s.map(fx),
-            splits: () => words ? thin(words.map((_, n) => n), width / 110) : ticks(x, xr[0], xr[1], logX, width / (narrow ? 85 : 72)) }, axis),
-          Object.assign({ label: spec.label || first.label, labelSize: 22, size: narrow ? 58 : 68, filter: (_, s) => s, values: (_, s) => s.map(v => show(first, v)),
-            splits: () => ticks(first, yr[0], yr[1], logY, 7) }, axis),
+            splits: () => words ? thin(words.map((_, n) => n), width / 110) : x0 === x1 ? [x0] : ticks(x, xr[0], xr[1], logX, width / (narrow ? 85 : 72)) }, axis),
+          Object.assign({ label: spec.label || first.label, labelSize: 22, size: narrow ? 60 : 70, filter: (_, s) => s, values: (_, s) => s.map(v => show(first, v)),
+            splits: () => ticks(first, yr[0], yr[1], logY, 9) }, axis),
         ],
         series: [null, ...series.map(s => ({ paths: path(s), facets: [{ scale: "x", auto: false }, { scale: "y", auto: false }] }))],
-        hooks: { drawClear: [u => this.drawLines(u, lines, curves)], draw: [u => this.drawLabels(u, lines)], ready: [u => this.placed(u, px)] },
+        hooks: {
+          drawClear: [u => { this.drawLines(u, lines); this.drawLabels(u, lines); }],
+          draw: [u => this.drawHeavy(u, series, colourOf, curves, curveColour)],
+          ready: [u => this.placed(u, px)],
+        },
       }, [null, ...lists], this.plotBox);
       this.ring = make("div", { className: "ring", hidden: true });
       this.u.over.append(this.ring);
@@ -292,8 +316,11 @@
       this.plotBox.setAttribute("role", "application");
       this.plotBox.setAttribute("aria-label", `${spec.title}: chart of ${count(new Set(points.map(p => p.i)).size)}. ` +
         "Press the left and right arrow keys to move between points, Enter to pin a point, and Escape to unpin it. The table below shows the same values.");
-      this.drawLegend(series, grouped, lines, curves, colourOf, shapeOf);
-      if (outside) this.legend.append(make("li", { className: "hint" }, `outside the scale, drawn at its edge: ${outside.toLocaleString("en")}`));
+      this.drawLegend(series, grouped, lines, curves, colourOf, shapeOf, curveColour);
+      if (outside.length) {
+        const up = Math.max(...outside), far = up > yr[1] ? "▲ up to " + show(first, up) : "▼ down to " + show(first, Math.min(...outside));
+        this.legend.append(make("li", { className: "hint" }, `${outside.length.toLocaleString("en")} not trusted and off the scale (${far})`));
+      }
       if (this.at < 0) this.clear();
     }
 
@@ -311,7 +338,46 @@
         if (lists.has(id)) lists.get(id).push(p); else lists.set(id, [p]);
       }
       const all = [...lists.values()].filter(list => list.length > 1 && new Set(list.map(p => p.x)).size === list.length);
-      return all.length > 24 ? [] : all.map(list => [...list].sort((a, b) => a.x - b.x));
+      return all.map(list => [...list].sort((a, b) => a.x - b.x));
+    }
+
+    // lines returns the lines that join points: those of the points themselves or, if they are
+    // many, those of medians, which are heavy. Fitted curves take the place of medians.
+    lines(own, curves) {
+      const { spec } = this;
+      if (spec.join === "none") return { paths: [] };
+      const by = spec.by && this.bins(spec.by);
+      if (by) {
+        const lists = by.map(() => []);
+        for (const p of own) lists[by.findIndex(b => value(col(spec.by), p.i) <= b.hi)]?.push(p);
+        return { heavy: true, paths: lists.map((list, n) => Object.assign(this.medians(list), { label: by[n].label })).filter(list => list.length) };
+      }
+      if (spec.join === "medians" && curves.some(c => c.where)) return { paths: [] };
+      const paths = own.length > 2000 ? [] : this.paths(own); // that many points make too many lines
+      if (spec.join !== "medians") return { paths: paths.length > 24 ? [] : paths };
+      if (paths.length && paths.length <= 4) return { paths };
+      const list = this.medians(own);
+      return list.length > 1 ? { heavy: true, paths: [list] } : { paths: [] };
+    }
+
+    // medians returns the median point for each horizontal position.
+    medians(points) {
+      const at = new Map();
+      for (const p of points) if (at.has(p.x)) at.get(p.x).push(p.y); else at.set(p.x, [p.y]);
+      return [...at].sort((a, b) => a[0] - b[0]).map(([x, ys]) => ({ x, at: median(ys) }));
+    }
+
+    // bins divides the values of a column into at most 4 ranges, or returns null if there is
+    // only one value.
+    bins(key) {
+      const c = col(key), all = [...new Set(rows.map(i => c.numbers[i]))].filter(v => !missing(v)).sort((a, b) => a - b);
+      if (all.length < 2) return null;
+      const size = Math.ceil(all.length / 4), list = [];
+      for (let n = 0; n < all.length; n += size) {
+        const lo = all[n], hi = all[Math.min(n + size, all.length) - 1];
+        list.push({ lo, hi, label: show(c, lo) + (hi > lo ? " to " + show(c, hi) : "") });
+      }
+      return list;
     }
 
     join(u, paths, colour, dashed) {
@@ -329,7 +395,7 @@
       ctx.restore();
     }
 
-    drawLines(u, lines, curves) {
+    drawLines(u, lines) {
       const { ctx, bbox } = u, ratio = uPlot.pxRatio;
       ctx.save();
       ctx.beginPath();
@@ -345,35 +411,73 @@
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
       });
-      curves.forEach((c, n) => {
-        ctx.setLineDash(dashes[n % 4].map(d => d * ratio));
-        ctx.strokeStyle = style("--soft");
-        ctx.beginPath();
-        c.x.forEach((v, i) => ctx[i ? "lineTo" : "moveTo"](u.valToPos(v, "x", true), u.valToPos(c.y[i], "y", true)));
-        ctx.stroke();
-      });
       ctx.restore();
     }
 
-    // drawLabels writes the label of each line on the line, with a background that keeps the
-    // text legible.
-    drawLabels(u, lines) {
-      const { ctx, bbox } = u, ratio = uPlot.pxRatio;
+    // drawHeavy draws the lines of medians and the curves on top of the points, with an outline
+    // that separates them.
+    drawHeavy(u, series, colourOf, curves, curveColour) {
+      const { ctx, bbox } = u, ratio = uPlot.pxRatio, texts = [];
       ctx.save();
-      ctx.font = `600 ${12 * ratio}px system-ui, sans-serif`;
-      ctx.textBaseline = "middle";
+      ctx.beginPath();
+      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+      ctx.clip();
+      ctx.lineJoin = "round";
+      const line = (points, dash, colour) => {
+        ctx.beginPath();
+        points.forEach(([x, y], i) => ctx[i ? "lineTo" : "moveTo"](u.valToPos(x, "x", true), u.valToPos(y, "y", true)));
+        ctx.setLineDash([]);
+        ctx.lineWidth = 3.8 * ratio;
+        ctx.strokeStyle = style("--card");
+        ctx.stroke();
+        ctx.setLineDash(dash.map(d => d * ratio));
+        ctx.lineWidth = 2 * ratio;
+        ctx.strokeStyle = colour;
+        ctx.stroke();
+      };
+      for (const s of series) {
+        if (!s.heavy) continue;
+        for (const list of s.paths) {
+          line(list.map(p => [p.x, p.at]), dashes[s.measure % 4], colourOf(s));
+          const first = list[0];
+          if (list.label) texts.push([list.label, u.valToPos(first.x, "x", true), u.valToPos(first.at, "y", true), colourOf(s)]);
+        }
+      }
+      curves.forEach((c, n) => line(c.x.map((v, i) => [v, c.y[i]]), dashes[n % 4], style(curveColour(c))));
+      ctx.setLineDash([]);
+      ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
       ctx.textAlign = "left";
-      for (const l of lines) {
-        const y = u.valToPos(l.value, "y", true), w = ctx.measureText(l.label).width;
-        ctx.fillStyle = style("--card");
-        ctx.fillRect(bbox.left + 6 * ratio, y - 9 * ratio, w + 8 * ratio, 18 * ratio);
-        ctx.fillStyle = style("--text");
-        ctx.fillText(l.label, bbox.left + 10 * ratio, y);
+      ctx.textBaseline = "bottom";
+      ctx.lineWidth = 4 * ratio;
+      ctx.strokeStyle = style("--card");
+      const used = [];
+      for (const [text, x, y, colour] of texts.sort((a, b) => a[2] - b[2])) {
+        const at = Math.max(y - 3 * ratio, bbox.top + 14 * ratio);
+        if (used.some(v => Math.abs(v - at) < 13 * ratio)) continue;
+        used.push(at);
+        ctx.strokeText(text, x + 8 * ratio, at);
+        ctx.fillStyle = colour;
+        ctx.fillText(text, x + 8 * ratio, at);
       }
       ctx.restore();
     }
 
-    drawLegend(series, grouped, lines, curves, colourOf, shapeOf) {
+    // drawLabels writes the label of each line above its right end, behind the points.
+    drawLabels(u, lines) {
+      const { ctx, bbox } = u, ratio = uPlot.pxRatio;
+      ctx.save();
+      ctx.font = `600 ${12 * ratio}px system-ui, sans-serif`;
+      ctx.textBaseline = "bottom";
+      ctx.textAlign = "right";
+      for (const l of lines) {
+        const y = u.valToPos(l.value, "y", true);
+        ctx.fillStyle = style("--text");
+        ctx.fillText(l.label, bbox.left + bbox.width - 4 * ratio, Math.max(y - 3 * ratio, bbox.top + 12 * ratio));
+      }
+      ctx.restore();
+    }
+
+    drawLegend(series, grouped, lines, curves, colourOf, shapeOf, curveColour) {
       const sample = draw => {
         const ratio = window.devicePixelRatio || 1, c = make("canvas", { width: 26 * ratio, height: 16 * ratio });
         c.style.width = "26px";
@@ -402,7 +506,8 @@
         ctx.stroke();
       }), name));
       lines.forEach((l, n) => dash(l.label, dashes[1 + n % 3], "--text"));
-      curves.forEach((c, n) => dash(c.label, dashes[n % 4], "--soft"));
+      curves.forEach((c, n) => dash(c.label, dashes[n % 4], curveColour(c)));
+      if (series.some(s => s.heavy)) this.legend.append(make("li", { className: "hint" }, this.spec.by ? `lines: medians by ${col(this.spec.by).label}` : "lines: medians"));
     }
 
     // placed computes the positions of the points, for pointer and keyboard, once the chart
@@ -443,14 +548,14 @@
     keep(at) {
       this.kept = at;
       if (this.ring) this.ring.classList.toggle("kept", at >= 0);
+      this.readout.classList.toggle("kept", at >= 0);
       if (at < 0) this.at = -1;
     }
 
     clear() {
       this.at = -1;
       if (this.ring) this.ring.hidden = true;
-      this.readout.replaceChildren(make("p", { className: "hint" }, "Point at a mark to see its values" + (data.commands ? " and its command" : "") +
-        ". Click or press Enter to pin it."));
+      this.readout.replaceChildren();
     }
 
     tell(p) {
@@ -461,6 +566,10 @@
         if (!missing(v) && key !== data.reason && key !== this.spec.y[p.measure]) list.append(make("dt", {}, c.label), make("dd", {}, show(c, v)));
       }
       this.readout.replaceChildren(make("h4", {}, `${this.spec.y.length > 1 ? y.label + ": " : ""}${show(y, p.y)}`), list);
+      // The values appear beside the mark's half of the chart.
+      const right = p.left > this.u.over.clientWidth / 2;
+      this.readout.style.left = right ? "5.5rem" : "auto";
+      this.readout.style.right = right ? "auto" : ".5rem";
       if (why) this.readout.append(make("p", { className: "why" }, "× Not trusted: " + why));
       const command = commandOf(p.i);
       if (command) {
@@ -492,50 +601,60 @@
       });
     }
 
-    // bars draws one bar for each value of x, or for each range if there are many values. The
-    // parts of a bar are medians.
+    // bars draws one bar for each value of x. All bars are of one group and one value of the
+    // fixed column, which the reader can choose. Each bar shows the point with the median time.
     bars() {
-      const { spec } = this, x = col(this.x), parts = spec.y.map(col), bins = new Map();
-      for (const i of rows) {
-        if (whyOf(i) || missing(value(x, i)) || parts.some(c => missing(c.numbers[i]))) continue;
-        const v = x.numbers[i];
-        if (!bins.has(v)) bins.set(v, []);
-        bins.get(v).push(i);
-      }
-      let list = [...bins].sort((a, b) => a[0] - b[0]).map(([v, own]) => ({ lo: v, hi: v, own }));
-      if (list.length > 14) {
-        const wide = new Map();
-        for (const b of list) {
-          const key = Math.floor(Math.log2(Math.max(1, b.lo))), w = wide.get(key);
-          if (w) { w.hi = b.hi; w.own = w.own.concat(b.own); } else wide.set(key, b);
-        }
-        list = [...wide.values()];
-      }
-      const median = xs => { xs.sort((a, b) => a - b); const n = xs.length; return (xs[(n - 1) >> 1] + xs[n >> 1]) / 2; };
+      const { spec } = this, x = col(this.x), parts = spec.y.map(col), side = spec.side && col(spec.side), fixed = col(spec.fixed);
+      const sum = i => parts.reduce((a, c) => a + c.numbers[i], 0);
+      let own = [...rows].filter(i => !whyOf(i) && !missing(value(x, i)) && !parts.some(c => missing(c.numbers[i])) && sum(i) > 0);
+      const groupOf = i => (spec.group || []).map(key => (col(key).words && !/^(|true|false)$/.test(value(col(key), i)) ? "" : col(key).label + " ") + text(col(key), i)).join(", ");
+      const picks = [];
+      const pick = (label, name, of, shown) => {
+        const all = [...new Set(own.map(of))].sort((a, b) => a < b ? -1 : 1);
+        if (!all.length) return;
+        const start = of(spec.start || 0);
+        const now = all.includes(this[name]) ? this[name] : all.includes(start) ? start : all[0];
+        own = own.filter(i => of(i) === now);
+        if (all.length < 2) return;
+        const select = make("select", { name }, ...all.map(v => option(String(v), shown(v))));
+        select.value = String(now);
+        select.addEventListener("change", () => {
+          this[name] = all[select.selectedIndex];
+          this.bars();
+          this.picks.querySelector(`select[name=${name}]`).focus();
+        });
+        picks.push(make("label", { className: "pick" }, label, select));
+      };
+      pick("Shown", "group", groupOf, v => v);
+      pick(fixed.label, "fixed", i => value(fixed, i), v => show(fixed, v));
+      this.picks.replaceChildren(...picks);
+      const sizes = new Map();
+      for (const i of own) if (sizes.has(x.numbers[i])) sizes.get(x.numbers[i]).push(i); else sizes.set(x.numbers[i], [i]);
       const box = make("div", { className: "bars", role: "list" });
-      for (const b of list) {
-        const sizes = parts.map(c => median(b.own.map(i => c.numbers[i]))), sum = sizes.reduce((a, s) => a + s, 0);
-        if (!(sum > 0)) continue;
-        const name = show(x, b.lo) + (b.hi > b.lo ? " to " + show(x, b.hi) : "");
-        const bar = make("div", { className: "bar", role: "listitem" });
-        bar.setAttribute("aria-label", `${name}: ` + parts.map((c, n) => `${c.label} ${show(c, sizes[n])}`).join(", "));
-        sizes.forEach((s, n) => {
-          const share = Math.round(100 * s / sum), part = make("div", { className: "part p" + (n % 4 + 1), title: `${parts[n].label}: ${show(parts[n], s)}, ${share}%` });
-          part.style.flex = `${s / sum} 1 0px`;
-          if (share >= 9) part.append(make("span", {}, share + "%"));
+      for (const [v, list] of [...sizes].sort((a, b) => a[0] - b[0]).slice(0, 40)) {
+        const i = list.sort((a, b) => sum(a) - sum(b))[(list.length - 1) >> 1], all = sum(i);
+        const words = parts.map(c => `${c.label} ${text(c, i)} (${formats["%"](100 * c.numbers[i] / all)})`);
+        if (side && !missing(side.numbers[i])) words.push(`prepared in ${text(side, i)}`);
+        const bar = make("div", { className: "bar", "aria-hidden": "true" });
+        parts.forEach((c, n) => {
+          const part = make("div", { className: "part p" + (n % 4 + 1) });
+          part.style.flex = `${c.numbers[i] / all} 1 0px`;
           bar.append(part);
         });
-        box.append(make("span", { className: "r" }, name), bar, make("span", { className: "r" }, show(parts[0], sum)));
+        const row = make("div", { className: "bar-row", role: "listitem" }, make("span", { className: "r" }, show(x, v)), bar, make("span", { className: "r" }, show(parts[0], all)),
+          make("p", { className: "parts" }, words.join(" · ")));
+        box.append(row);
       }
       const some = box.childElementCount > 0;
-      this.plotBox.replaceChildren(some ? box : make("p", { className: "hint" }, "No " + data.one + " in this selection has values for this chart."));
+      this.plotBox.replaceChildren(some ? box : make("p", { className: "hint" }, "No " + (reasons ? "trusted " : "") + data.one + " in this selection has values for this chart."));
       this.legend.replaceChildren(...(some ? parts.map((c, n) => make("li", {}, make("span", { className: "swatch p" + (n % 4 + 1) }), c.label)) : []));
     }
   }
 
   // Table is the table below a chart, with a button to download its data.
   class Table {
-    constructor(title, keys, id) {
+    constructor(title, keys, id, has) {
+      this.has = has;
       this.title = title;
       this.keys = keys;
       this.id = id;
@@ -560,14 +679,15 @@
 
     fill() {
       this.most = 100;
-      this.summary.textContent = `Table: ${count(rows.length)}`;
+      this.list = rows.filter(this.has);
+      this.summary.textContent = `Table: ${count(this.list.length)}`;
       this.render();
     }
 
     ordered() {
-      if (!this.sort) return rows;
+      if (!this.sort) return this.list;
       const c = col(this.sort.key), sign = this.sort.down ? -1 : 1;
-      return [...rows].sort((a, b) => {
+      return [...this.list].sort((a, b) => {
         const x = value(c, a), y = value(c, b);
         if (missing(x) || missing(y)) return missing(x) - missing(y);
         return sign * (x < y ? -1 : x > y ? 1 : 0);
@@ -619,7 +739,7 @@
       update();
     });
     selects.push(select);
-    form.append(make("label", {}, col(key).label, select));
+    form.append(make("label", {}, key === data.status ? "status" : col(key).label, select));
   }
   if (data.facets.length) {
     const select = make("select", { name: "mark" }, make("option", { value: "" }, "nothing"), ...data.facets.map(key => make("option", { value: key }, col(key).label)));
@@ -632,7 +752,7 @@
       select.value = mark = data.mark;
       update();
     });
-    form.append(make("label", {}, "Mark by", select), reset);
+    form.append(make("label", {}, "mark by", select), reset);
   } else {
     form.hidden = true;
   }
@@ -647,8 +767,8 @@
     }
     if (at < 0) return " None of them has a trusted value.";
     const words = data.facets.filter(key => key !== data.status).map(key => col(key).label + " " + text(col(key), at));
-    const share = data.of ? ` (${digits(100 * c.numbers[at] / data.of.value)}% of ${data.of.label})` : "";
-    return ` Best: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
+    const share = data.of ? ` (${formats["%"](100 * c.numbers[at] / data.of.value)} of ${data.of.label})` : "";
+    return ` Fastest: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
   };
 
   document.getElementById("explore").hidden = false;

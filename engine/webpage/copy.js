@@ -45,5 +45,5 @@ document.addEventListener("click", event => {
   const button = event.target.closest("button.save");
   if (!button) return;
   const box = button.previousElementSibling;
-  saveText(box.getAttribute("aria-label").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60), [...box.querySelectorAll("tr")].map(r => [...r.cells].map(c => c.textContent.replaceAll("\n", " in "))));
+  saveText(box.getAttribute("aria-label").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60), [...box.querySelectorAll("tr")].map(r => [...r.cells].map(c => (c.querySelector("code") || c).textContent.replaceAll("\n", " in "))));
 });

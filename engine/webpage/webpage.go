@@ -27,12 +27,23 @@ type Page struct {
 	Answer []string
 	// Command is the command shown below the answer, as shell words, or nil.
 	Command []string
+	// Parts contains the parts of an answer that has several parts, and Warn
+	// marks the answer as a warning.
+	Parts []Part
+	Warn  bool
 	// Sections contains the sections before the charts.
 	Sections []Section
 	// Data is what the charts show, or nil if there are no charts.
 	Data *Data
 	// After contains the sections after the charts.
 	After []Section
+}
+
+// Part is a part of an answer: a title in large type, text, and a command.
+type Part struct {
+	Title   string
+	Lines   []string
+	Command []string
 }
 
 // Section is a part of a page.
@@ -63,6 +74,8 @@ type Cell struct {
 	Number, Head, Wrap bool
 	// Span is the number of columns that the cell spans, or 0 for one column.
 	Span int
+	// Command is a command that a button in the cell copies, as shell words.
+	Command []string
 	// Heat is the strength of the cell's shading, from 1 to [MaxHeat], or 0 for none.
 	Heat int
 }

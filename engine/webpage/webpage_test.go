@@ -109,7 +109,7 @@ func TestContrast(t *testing.T) {
 				t.Errorf("%s: %s on %s has a contrast of %.2f, want %.1f", scheme, front, back, got, least)
 			}
 		}
-		for _, back := range []string{"bg", "card", "answer", "code", "h1", "h2", "h3", "h4", "h5"} {
+		for _, back := range []string{"bg", "card", "answer", "warn", "code", "h1", "h2", "h3", "h4", "h5"} {
 			check("text", back, 4.5)
 		}
 		for _, back := range []string{"bg", "card"} {

@@ -114,7 +114,11 @@ func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	case len(fits) > 1 && len(want) >= minPrefix:
 		return nil, diag.Usagef("--%s matches several flags: %s", name, strings.Join(options, ", "))
 	}
-	d := diag.Usagef("unknown flag --%s", name)
+	dashes := "--"
+	if len(name) == 1 {
+		dashes = "-"
+	}
+	d := diag.Usagef("unknown flag %s%s", dashes, name)
 	switch i := slices.IndexFunc(flags, func(f *flagSpec) bool { return slices.Contains(f.aka, strings.ToLower(want)) }); {
 	case i >= 0:
 		d.WithHint("did you mean --%s?", flags[i].name)

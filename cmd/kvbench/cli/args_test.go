@@ -53,6 +53,7 @@ func TestNormalize(t *testing.T) {
 		{args: "--num_t 4", err: "--num_t matches several flags: --num_target_dev, --num_threads"},
 		{args: "--pag 4", err: "unknown flag --pag"},
 		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nunexpected argument \"x\": every value must follow a flag"},
+		{args: "-x 4", err: "unknown flag -x"},
 	} {
 		words, _, err := normalize(strings.Fields(test.args), flags, false, none, none)
 		if got := strings.Join(words, " "); err == nil && got != test.want {

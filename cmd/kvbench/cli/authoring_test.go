@@ -50,9 +50,7 @@ func TestInitCUE(t *testing.T) {
 // TestPreCommit runs the hook as users do: pre-commit builds it from this repository.
 // A bad file must block the commit, and a good one must pass.
 func TestPreCommit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program anew")
-	}
+	needsFull(t) // pre-commit builds the program anew
 	if _, err := exec.LookPath("pre-commit"); err != nil {
 		t.Skip("pre-commit is not installed")
 	}

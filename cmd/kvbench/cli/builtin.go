@@ -26,8 +26,9 @@ func (a *app) measure(ctx context.Context, args []string) error {
 	return builtin.Run(ctx, a.schema, release, values, a.stdout)
 }
 
-// builtinProgram returns the words that start kvbench itself as the benchmark program. If the
-// words that started this process work in any folder, it returns those words.
+// builtinProgram returns the words that start kvbench itself as the benchmark program. The
+// first word is the name used to start this process, if it still refers to the same file,
+// or else the file's full path.
 func builtinProgram() ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {

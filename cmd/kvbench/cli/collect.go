@@ -15,7 +15,7 @@ func (a *app) collectCmd() *command {
 	return &command{
 		name:  "collect",
 		words: "DIR|LOG...",
-		short: "Turn the logs of jobs into results",
+		short: "Turn job logs into results",
 		flags: []*flagSpec{
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Append the results to this file instead of printing them. Results that it already contains are skipped"},
 			releasesFlag(),
@@ -135,15 +135,25 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 			hint = "run the job; if it has ended, check its output"
 			for _, line := range logs.Preflight() {
 				hint = "fix the problems that the checks found, and run the job again"
-				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))
+				d := diag.Errorf(at, "%s", diag.Printable(line))
+				if !launch.IsCheck(line) {
+					d.Severity = diag.Note
+				}
+				a.print.Print(d)
 			}
 		}
 		named := strings.Join(missing[:min(len(missing), maxNamed)], ", ")
 		if len(missing) > maxNamed {
 			named += ", …"
 		}
-		a.print.Print(diag.Errorf(at, "%d of %d points have no logs: %s", len(missing), total+len(missing), named).
-			WithHint("%s", hint))
+		what := fmt.Sprintf("%d of %d points have no logs: %s", len(missing), total+len(missing), named)
+		switch {
+		case total+len(missing) == 1:
+			what = fmt.Sprintf("the only point, %s, has no logs", named)
+		case len(missing) == 1:
+			what = fmt.Sprintf("1 of %d points has no logs: %s", total+1, named)
+		}
+		a.print.Print(diag.Errorf(at, "%s", what).WithHint("%s", hint))
 	}
 	a.print.Print(diag.Notef(at, "%s", tally(counts, total)))
 	return total == counts[runner.OK] && len(missing) == 0, nil

@@ -78,9 +78,33 @@ func (c *command) ffcli() *ffcli.Command {
 			c.args = args
 			c.set = map[string]bool{}
 			fs.Visit(func(f *flag.Flag) { c.set[f.Name] = true })
+			if err := c.checkOutput(); err != nil {
+				return err
+			}
 			return c.exec(ctx, c)
 		},
 	}
+}
+
+// checkOutput checks where the command writes its results. "-" is not a name for stdout, and
+// a page does not belong on a terminal.
+func (c *command) checkOutput() error {
+	out, from, ok := c.value("output")
+	if ok && out == "-" {
+		if c.flag("output").arg == "DIR" {
+			return from.Errorf("\"-\" is not allowed, because the output is a folder: expected its name")
+		}
+		return from.Errorf("\"-\" is not allowed: expected the name of a file").WithHint("for stdout, use /dev/stdout")
+	}
+	if !c.isPage() || ok || !isTerminal(os.Stdout) {
+		return nil
+	}
+	_, from, _ = c.value("format")
+	d := from.Errorf("%s is a page for a browser, but stdout is a terminal", pageFormat)
+	if c.flag("output").name == "" {
+		return d.WithHint("redirect the page to a file: > page.%s", pageFormat)
+	}
+	return d.WithHint("write the page to a file: --output page.%s", pageFormat)
 }
 
 // maxPreferences is the maximum size of the preferences file, in bytes.

@@ -15,7 +15,7 @@ func TestCompletionBash(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is not installed")
 	}
-	for _, test := range []struct{ words, want string }{
+	tests := []struct{ words, want string }{
 		{"kvbench pl", "plan"},
 		{"kvbench ", "plan explain profile tune launch collect report results kvcache iosize transfer matrix verify models import init vet schema nixlbench completion man version"},
 		{"kvbench help ver", "verify version"},
@@ -77,9 +77,13 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench verify ", ""}, // file names
 		{"kvbench verify x.log --format j", "json"},
 		{"kvbench nonsense ", ""},
-	} {
-		words := strings.Split(test.words, " ")
-		script := `source <(kvbench completion bash)
+	}
+	// One bash completes all of them. Each is followed by a separator.
+	var words []string
+	for _, test := range tests {
+		words = append(append(words, strings.Split(test.words, " ")...), ";;")
+	}
+	script := `source <(kvbench completion bash)
 mkdir -p mine && printf 'model_name: SEVEN\n' > mine/seven.yaml
 for n in 1 2; do
 	repo=hub/models--acme--Tiny-${n}B
@@ -89,14 +93,27 @@ for n in 1 2; do
 done
 mkdir -p hub/models--acme--Other/refs
 export HF_HUB_CACHE=hub
-COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-_kvbench
-echo "${COMPREPLY[*]}"`
-		cmd := exec.Command("bash", append([]string{"-c", script, "bash"}, words...)...)
-		cmd.Dir = t.TempDir()
-		out, err := cmd.CombinedOutput()
-		if err != nil || strings.TrimSpace(string(out)) != test.want {
-			t.Errorf("%q is completed with %q (%v), want %q", test.words, out, err, test.want)
+COMP_WORDS=()
+for word; do
+	if [[ $word != ";;" ]]; then
+		COMP_WORDS+=("$word")
+		continue
+	fi
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+	_kvbench
+	echo "${COMPREPLY[*]}"
+	COMP_WORDS=()
+done`
+	cmd := exec.Command("bash", append([]string{"-c", script, "bash"}, words...)...)
+	cmd.Dir = t.TempDir()
+	text, err := cmd.CombinedOutput()
+	got := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if err != nil || len(got) != len(tests) {
+		t.Fatalf("%v: %d completions of %d\n%s", err, len(got), len(tests), text)
+	}
+	for i, test := range tests {
+		if strings.TrimSpace(got[i]) != test.want {
+			t.Errorf("%q is completed with %q, want %q", test.words, got[i], test.want)
 		}
 	}
 	out, err := exec.Command("bash", "-c", "source <(kvbench completion bash); complete -p kvbench").CombinedOutput()
@@ -107,6 +124,7 @@ echo "${COMPREPLY[*]}"`
 
 // TestCompletionZsh checks that the script loads in a real zsh, if it is installed.
 func TestCompletionZsh(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("zsh"); err != nil {
 		t.Skip("zsh is not installed")
 	}
@@ -118,6 +136,7 @@ func TestCompletionZsh(t *testing.T) {
 
 // TestCompletionFish completes words in a real fish, if it is installed.
 func TestCompletionFish(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("fish"); err != nil {
 		t.Skip("fish is not installed")
 	}
@@ -153,6 +172,8 @@ func TestCompletionFish(t *testing.T) {
 
 // TestCompletedModels checks that --model accepts every spelling that completion offers.
 func TestCompletedModels(t *testing.T) {
+	startsMany(t)
+	t.Parallel()
 	for _, word := range []string{"QWEN3", "Llama3.1-", "OpenAI/", "GPT-OSS-", "Mistral-7B-v", "meta-llama/llama-3.", "Phi", "google/gemma-3"} {
 		out, err := exec.Command("kvbench", "__complete", "plan", "--model", word).Output()
 		names := strings.Fields(string(out))

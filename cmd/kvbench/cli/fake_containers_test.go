@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,8 +18,9 @@ import (
 	"syscall"
 	"time"
 
-	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/encoding/yaml"
+
+	"kvbench/engine/data"
 )
 
 // The fakes of kubectl and docker run the containers of a job as processes on this machine.
@@ -69,7 +69,7 @@ func decodeYAML(text []byte, to any) error {
 	if err != nil {
 		return err
 	}
-	return cuecontext.New().BuildFile(f).Decode(to)
+	return data.NewContext().BuildFile(f).Decode(to)
 }
 
 // expand replaces $(NAME) as Kubernetes does: $$ is a dollar sign, and unknown names remain.
@@ -105,16 +105,7 @@ func moved(path string, mounts map[string]string) string {
 // etcdServer starts an etcd server as a container does, but on free ports, and returns its
 // address.
 func etcdServer(argv []string, mounts map[string]string) (address string, stop func(), err error) {
-	var ports []string
-	for range 2 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", nil, err
-		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-		l.Close()
-	}
+	ports := []string{strconv.Itoa(freePort()), strconv.Itoa(freePort())}
 	var words []string
 	for _, a := range argv {
 		name, value, _ := strings.Cut(a, "=")

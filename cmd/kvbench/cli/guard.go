@@ -53,7 +53,7 @@ type guarded struct {
 // enter registers a file; the caller must call done when the work is finished.
 func (g *guard) enter(name string) (done func()) { return g.watch(name, input.Evaluate) }
 
-// watch registers work on a file. It is the [input.Watch] of all files.
+// watch registers work on a file. It is the [input.Watch] for all files.
 func (g *guard) watch(name string, work input.Work) (done func()) {
 	f := &guarded{name: name, work: work}
 	g.mu.Lock()
@@ -114,7 +114,7 @@ func (g *guard) look(passed time.Duration) {
 	}
 }
 
-// slow describes what took a file so long.
+// slow explains why a file took so long.
 func (g *guard) slow(f *guarded) string {
 	if f.work == input.Read {
 		return fmt.Sprintf("nothing could be read for %v", guardTime)
@@ -167,8 +167,8 @@ func (a *app) leave(code int) {
 	os.Exit(code)
 }
 
-// restartCommand is the first argument of a restarted process. The state as JSON and
-// the original arguments follow.
+// restartCommand is the first argument of a restarted process. It is followed by the state,
+// as JSON, and the original arguments.
 const restartCommand = "__checked"
 
 // restart replaces the process with one that continues after the files already

@@ -33,6 +33,7 @@ func helpOf(t *testing.T, words ...string) []string {
 // TestHelpSize checks that the help of every command fits a screen, and that the full
 // help fits its width.
 func TestHelpSize(t *testing.T) {
+	t.Parallel()
 	for _, name := range append(commandNames(t), "") {
 		words := strings.Fields(name)
 		for _, test := range []struct {
@@ -55,6 +56,8 @@ func TestHelpSize(t *testing.T) {
 // TestHelpFlags checks that the short help describes or lists every flag except
 // nixlbench's own, and that the full help describes all flags.
 func TestHelpFlags(t *testing.T) {
+	startsMany(t)
+	t.Parallel()
 	own := map[string]bool{}
 	for _, line := range helpOf(t, "nixlbench", "flags") {
 		if name, ok := strings.CutPrefix(line, "  --"); ok {
@@ -144,6 +147,7 @@ func TestHelpExamples(t *testing.T) {
 // TestMan checks that the manual page passes linters and contains every command and
 // flag.
 func TestMan(t *testing.T) {
+	t.Parallel()
 	page, err := exec.Command("kvbench", "man").Output()
 	if err != nil {
 		t.Fatal(err)

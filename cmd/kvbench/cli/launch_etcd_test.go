@@ -63,7 +63,7 @@ func TestLaunchEtcdSick(t *testing.T) {
 	j := newJob(t)
 	j.useEtcd("--initial-cluster default=http://127.0.0.1:2,other=http://127.0.0.1:1 --initial-advertise-peer-urls http://127.0.0.1:2")
 	j.launchPair("job", "--etcd_wait", "2")
-	j.ends("job", `^etcd did not become healthy within 2 s: see .*/etcd\.log; the job ends\n$`, 15*time.Second)
+	j.ends("job", `^etcd did not become healthy within 2 s: see .*/etcd\.log; the job ends\n$`, 60*time.Second)
 	if text, err := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "job"); err == nil || !strings.HasPrefix(text, "job: 2 of 2 points have no logs: 0001, 0002\n") {
 		t.Errorf("%v: %s", err, text)
 	}
@@ -81,7 +81,7 @@ func TestLaunchEtcdDies(t *testing.T) {
 	j.useEtcd("")
 	j.launchPair("job")
 	go func() { // the second point hangs
-		for range 300 {
+		for range 600 {
 			if found, _ := filepath.Glob(filepath.Join(j.dir, "job/logs/*/0002/1.out")); len(found) > 0 {
 				break
 			}

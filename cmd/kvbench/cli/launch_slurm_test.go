@@ -3,7 +3,6 @@ package cli_test
 import (
 	"crypto/rand"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -44,16 +43,6 @@ func startSlurm(j *job) {
 	if err := os.WriteFile(at("munge/key"), key, 0o400); err != nil {
 		j.Fatal(err)
 	}
-	ports := make([]int, 3)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			j.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		l.Close()
-	}
 	save(j.T, at("slurm.conf"), fmt.Sprintf(`ClusterName=test
 SlurmctldHost=localhost
 SlurmUser=root
@@ -80,7 +69,7 @@ ReturnToService=2
 NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=%[3]d CPUs=2 RealMemory=1000 State=UNKNOWN
 NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=%[4]d CPUs=2 RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=n1,n2 Default=YES State=UP
-`, dir, ports[0], ports[1], ports[2]))
+`, dir, freePort(), freePort(), freePort()))
 	j.env = append(j.env, "SLURM_CONF="+at("slurm.conf"))
 	start := func(argv ...string) {
 		cmd := exec.Command(argv[0], argv[1:]...)
@@ -104,7 +93,7 @@ PartitionName=main Nodes=n1,n2 Default=YES State=UP
 	start("slurmctld", "-D", "-c", "-f", at("slurm.conf"))
 	start("slurmd", "-D", "-N", "n1", "-f", at("slurm.conf"))
 	start("slurmd", "-D", "-N", "n2", "-f", at("slurm.conf"))
-	for range 120 {
+	for range 240 {
 		if out, err := j.run(".", "sinfo", "-h", "-o", "%t %D"); err == nil && strings.TrimSpace(out) == "idle 2" {
 			return
 		}
@@ -129,9 +118,8 @@ func realEtcd() string {
 // TestLaunchSlurm submits jobs to a real Slurm: one for storage, one for a network with etcd
 // and one with ASIO, one whose etcd does not start, and one that reaches its time limit.
 func TestLaunchSlurm(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
+	needsFull(t)
+	t.Parallel()
 	j := newJob(t)
 	startSlurm(j)
 	launch := func(out string, more ...string) {
@@ -185,14 +173,14 @@ func TestLaunchSlurm(t *testing.T) {
 	j.env = append(j.env, "FAKE_FAULT=hang", "FAKE_WHEN=max_batch_size=8")
 	launch("long", "--isl", "256,512", "--backend", "POSIX")
 	id := strings.TrimSpace(j.must("long", "sbatch", "--parsable", "job.sbatch"))
-	for range 100 {
+	for range 600 {
 		if found, _ := filepath.Glob(filepath.Join(j.dir, "long/logs/*/0002/0.out")); len(found) > 0 {
 			break
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 	j.must(".", "scancel", id)
-	for range 100 {
+	for range 600 {
 		if out, _ := j.run(".", "squeue", "-h", "-j", id); out == "" || strings.Contains(out, "Invalid") {
 			break
 		}

@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -38,12 +37,7 @@ func (j *job) startSSH() {
 	for _, key := range []string{"host", "user"} {
 		j.must(".", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", at(key))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		j.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := freePort()
 	save(j.T, at("server"), fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %s\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nAuthorizedKeysFile %s\nMaxStartups 100\n",
 		port, at("host"), at("user.pub")))
 	save(j.T, at("client"), fmt.Sprintf("Host one two\n\tHostName 127.0.0.1\n\tPort %d\n\tUser root\n\tIdentityFile %s\n\tIdentitiesOnly yes\n\tStrictHostKeyChecking accept-new\n\tUserKnownHostsFile %s\n\tLogLevel ERROR\n",
@@ -62,7 +56,7 @@ func (j *job) startSSH() {
 		}
 	})
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "ssh"), fmt.Sprintf("#!/bin/bash\nexec %s -F %q \"$@\"\n", client, at("client")))
-	for range 100 {
+	for range 600 {
 		if _, err := j.run(".", filepath.Join(j.dir, "bin", "ssh"), "one", "true"); err == nil {
 			return
 		}
@@ -86,9 +80,7 @@ func (j *job) setup(names ...string) string {
 // TestLaunchSSH runs jobs on two hosts over a real ssh: one with hostile names, one with
 // etcd, and one that is stopped.
 func TestLaunchSSH(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
+	needsFull(t)
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
@@ -158,7 +150,7 @@ func TestLaunchSSH(t *testing.T) {
 		}
 		return found
 	}
-	for range 200 {
+	for range 600 {
 		if found, _ := filepath.Glob(filepath.Join(j.dir, "stop/logs/*/0001/1.command")); len(found) > 0 {
 			break
 		}
@@ -166,7 +158,7 @@ func TestLaunchSSH(t *testing.T) {
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	cmd.Wait()
-	for range 100 {
+	for range 600 {
 		if running() == "" {
 			return
 		}

@@ -147,13 +147,19 @@ func (j *job) words(name string) []string {
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
 }
 
-// TestLaunchHostile checks that every value reaches nixlbench unchanged, in every format.
+// TestLaunchHostile checks that every value reaches nixlbench unchanged: with KVBENCH_FULL in
+// every format, otherwise in one format.
 func TestLaunchHostile(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
 	for i, name := range hostileNames {
-		for _, format := range jobFormats {
+		formats := jobFormats
+		if n := i % len(formats); !full() {
+			formats = formats[n : n+1]
+		}
+		for _, format := range formats {
 			where := filepath.Join(j.dir, format, fmt.Sprintf("%s%d", name, i))
 			if err := os.MkdirAll(where, 0o755); err != nil {
 				t.Fatal(err)
@@ -247,6 +253,7 @@ func TestLaunchHostile(t *testing.T) {
 // TestLaunchPyxis checks the options of srun for a container: images in the notation of
 // pyxis, mounts, and the names of secrets.
 func TestLaunchPyxis(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
@@ -307,8 +314,10 @@ func TestLaunchPyxis(t *testing.T) {
 	}
 }
 
-// TestLaunchFioHostile checks that folders reach fio unchanged.
+// TestLaunchFioHostile checks that folders reach fio unchanged: a third of them, or all of them
+// with KVBENCH_FULL.
 func TestLaunchFioHostile(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	j := newJob(t)
 	writeExecutable(t, filepath.Join(j.dir, "bin", "fio"), `#!/bin/bash
@@ -316,6 +325,9 @@ func TestLaunchFioHostile(t *testing.T) {
 printf '%s\0' "$PWD" "$@" "$KVBENCH_TEST_VAR" >"$TOP/argv"
 `)
 	for i, name := range hostileNames {
+		if i%3 > 0 && !full() {
+			continue
+		}
 		where := filepath.Join(j.dir, fmt.Sprint(i))
 		data, out := filepath.Join(where, "data"+name), filepath.Join(where, "job"+name)
 		if err := os.MkdirAll(data, 0o755); err != nil {
@@ -346,6 +358,7 @@ func after(words []string, word string) string {
 
 // TestLaunchShellcheck checks the scripts of every format.
 func TestLaunchShellcheck(t *testing.T) {
+	needsFull(t)
 	t.Parallel()
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("shellcheck is not installed: the scripts of jobs were not checked")
@@ -385,34 +398,32 @@ func TestLaunchShellcheck(t *testing.T) {
 	}
 }
 
-// TestLaunch200 checks that a sweep of 200 points becomes one job and comes back as 200
-// results. With KVBENCH_FULL, it tries every format.
-func TestLaunch200(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
-	formats := jobFormats
-	if os.Getenv("KVBENCH_FULL") == "" {
-		formats = []string{"sh", "k8s"}
+// TestLaunchSweep checks that a sweep of 10 points becomes one job and comes back as 10
+// results. With KVBENCH_FULL, it tries every format, with 200 points.
+func TestLaunchSweep(t *testing.T) {
+	startsMany(t)
+	formats, n := []string{"sh", "k8s"}, 10
+	if full() {
+		formats, n = jobFormats, 200
 	}
 	for _, format := range formats {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			launch200(t, format)
+			launchSweep(t, format, n)
 		})
 	}
 }
 
-func launch200(t *testing.T, format string) {
+func launchSweep(t *testing.T, format string, n int) {
 	j := newJob(t)
 	j.schedulers()
-	sweep := []string{"--model", "examples/model_qwen3_8b.yaml", "--isl", "64..12800+64", "--page_size", "64", "--backend", "POSIX"}
+	sweep := []string{"--model", "examples/model_qwen3_8b.yaml", "--isl", fmt.Sprintf("64..%d+64", 64*n), "--page_size", "64", "--backend", "POSIX"}
 	argv := append([]string{"kvbench", "launch", "--format", format, "-o", "job"}, sweep...)
 	if format == "k8s" || format == "compose" {
 		argv = append(argv, "--image", "i")
 	}
 	out := j.must(".", argv...)
-	if want := "job: 200 runs, for nixlbench 1.4.0; see job/README.md\n"; out != want {
+	if want := fmt.Sprintf("job: %d runs, for nixlbench 1.4.0; see job/README.md\n", n); out != want {
 		t.Errorf("%s, want %s", out, want)
 	}
 	if out, err := j.start(format, filepath.Join(j.dir, "job")); err != nil {
@@ -429,18 +440,19 @@ func launch200(t *testing.T, format string) {
 			t.Errorf("%s: %s, %d rows", r.Hash, r.Status, len(r.Rows))
 		}
 	}
-	if len(list) != 200 || len(hashes) != 200 {
-		t.Errorf("%d results with %d hashes, want 200", len(list), len(hashes))
+	if len(list) != n || len(hashes) != n {
+		t.Errorf("%d results with %d hashes, want %d", len(list), len(hashes), n)
 	}
 	// kvbench profile has the same points.
 	cmd := j.must(".", append([]string{"kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0"}, sweep...)...)
-	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != 200 {
-		t.Errorf("profile --resume ran %d more\n%s", len(list)-200, cmd)
+	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != n {
+		t.Errorf("profile --resume ran %d more\n%s", len(list)-n, cmd)
 	}
 }
 
 // TestLaunchKubernetes runs pods that use a real etcd.
 func TestLaunchKubernetes(t *testing.T) {
+	needsFull(t)
 	t.Parallel()
 	j := newJob(t)
 	real := realEtcd()

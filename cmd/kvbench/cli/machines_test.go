@@ -11,6 +11,7 @@ import (
 // other machines may also use, because the run may be meant for one machine or
 // for two.
 func TestEtcdHere(t *testing.T) {
+	t.Parallel()
 	name, err := os.Hostname()
 	if err != nil || name == "" || strings.HasPrefix(name, "localhost") {
 		t.Skip("this machine has no name of its own")

@@ -119,8 +119,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	return a.showMatrices(first, g, totals, name)
 }
 
-// workload reads the command's own flags. If the length is not a single number,
-// the configuration gets the first length, so that the rest of it can be read.
+// workload reads the command's own flags. It sets the length in the configuration to that
+// of the first request, because a configuration cannot describe how lengths vary.
 func (a *app) workload(c *command) (*workload, error) {
 	w := &workload{}
 	var errs diag.List
@@ -150,7 +150,7 @@ func (a *app) workload(c *command) (*workload, error) {
 	text, from, given := c.value(lengthField)
 	w.trace, _, _ = c.value("trace")
 	if given && w.trace != "" {
-		errs = append(errs, from.Errorf("the lengths of requests are in the trace").WithHint("omit it, or omit --trace"))
+		errs = append(errs, from.Errorf("the trace already contains the lengths of the requests").WithHint("omit it, or omit --trace"))
 	}
 	if given {
 		lengths := func() (requests.Lengths, error) {
@@ -182,8 +182,8 @@ func (a *app) batchMemory(c *command) (int64, error) {
 	return 0, d.HintUnlessEmpty(a.schema.NumberHint(bytesUnit, text))
 }
 
-// generator returns a generator for the only model and configuration, the
-// transfer of one request, and that request.
+// generator returns a generator, the transfer for one request, and that request. There must
+// be only one model and one configuration.
 func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *plan.Transfer, req *plan.Request, err error) {
 	fail := func(err error) (*matrix.Generator, *plan.Transfer, *plan.Request, error) { return nil, nil, nil, err }
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
@@ -198,7 +198,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *pl
 	cfg := job.Config
 	if w.trace != "" {
 		if old := cfg.Values[lengthField]; old.Origin.Given() {
-			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect: the lengths of requests are in the trace", lengthField))
+			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect: the trace already contains the lengths of the requests", lengthField))
 		}
 		cfg.Values[lengthField] = data.Fact{Value: formula.Number(1), Origin: data.Origin{Kind: data.FromCommand, Name: c.name}}
 	}
@@ -271,7 +271,7 @@ func (a *app) requests(w *workload, g *matrix.Generator, req *plan.Request) (req
 	return t, close, nil
 }
 
-// writeMatrices writes the matrices to a folder, and shows the progress on a terminal.
+// writeMatrices writes the matrices to a folder, and shows its progress on a terminal.
 func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generator, source requests.Source, dir *newFolder) (*matrix.Totals, error) {
 	out, err := matrix.NewWriter(dir.temp)
 	if err != nil {
@@ -290,7 +290,7 @@ func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generato
 		}
 		return nil
 	}, func(n int64) error {
-		if now := time.Now(); line.terminal && now.Sub(last) >= 200*time.Millisecond {
+		if now := time.Now(); line.terminal && now.Sub(last) >= progressTime {
 			last = now
 			line.current = fmt.Sprintf("%d requests, %d matrices", n, batches)
 			line.print(func() {})
@@ -358,8 +358,8 @@ func (a *app) showMatrices(first *plan.Transfer, g *matrix.Generator, t *matrix.
 // newFolder is a folder that is written atomically.
 type newFolder struct{ name, temp string }
 
-// createFolder creates a temporary folder that will replace name, which must be
-// an empty folder or not exist.
+// createFolder creates a temporary folder that will replace name, which must be an empty
+// folder or must not exist.
 func (a *app) createFolder(name string) (*newFolder, error) {
 	name = filepath.Clean(name)
 	if base := filepath.Base(name); base == "." || base == ".." {

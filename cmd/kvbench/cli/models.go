@@ -22,8 +22,8 @@ import (
 	"kvbench/models"
 )
 
-// countedFor is the heading of the column with the engine and release that the bytes are
-// for.
+// countedFor is the heading of the column that shows which engine and release the byte
+// counts are for.
 const countedFor = "KV engine"
 
 // modelsCmd lists the known models and architectures, or shows one.
@@ -99,6 +99,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 
 // listModels lists models and architectures.
 func (a *app) listModels(c *command, loader *model.Loader, format string) error {
+	expectMuch()
 	entries, err := loader.Entries(c.dirs())
 	if err != nil {
 		return err

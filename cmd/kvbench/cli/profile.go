@@ -52,7 +52,7 @@ func runFlags() []*flagSpec {
 		{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
 		{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
 		{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create, but not existing files"},
-		{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
+		{name: "output", short: "o", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
 		{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
 		{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
 		{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"},
@@ -77,6 +77,7 @@ type profile struct {
 	masked   bool     // whether the warning about masked secrets has been printed
 	closed   bool     // whether stdout was closed by its reader
 	left     []string // files that nixlbench left behind
+	kept     []string // files that existed before, if the runs remove theirs
 	progress progress
 	stop     context.CancelFunc
 }
@@ -259,9 +260,7 @@ func (p *profile) run(ctx context.Context) error {
 		}
 	}
 	p.progress.clear()
-	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
-	}
+	p.noteFiles()
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
 			return err
@@ -533,6 +532,29 @@ func (p *profile) write(text []byte) {
 	})
 }
 
+// found remembers the files of a run.
+func (p *profile) found(rec *runner.Record) {
+	for _, file := range rec.Files {
+		switch {
+		case slices.Contains(p.left, file) || slices.Contains(p.kept, file):
+		case p.session.Cleanup && slices.Contains(rec.Kept, file):
+			p.kept = append(p.kept, file)
+		default:
+			p.left = append(p.left, file)
+		}
+	}
+}
+
+// noteFiles prints the names of the files that remain after the runs.
+func (p *profile) noteFiles() {
+	if len(p.left) > 0 {
+		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
+	}
+	if len(p.kept) > 0 {
+		p.print.Print(diag.Notef(diag.Pos{}, "files that existed before were not removed: %s", strings.Join(p.kept, ", ")))
+	}
+}
+
 // verdict prints what is noteworthy about the outcome of a run, if anything.
 func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	at := diag.Pos{File: pl.Request.Config.File}
@@ -544,11 +566,7 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.print.Print(diag.Errorf(at, "%s", diag.Printable(reason)))
 		}
 	}
-	for _, file := range rec.Files {
-		if !slices.Contains(p.left, file) {
-			p.left = append(p.left, file)
-		}
-	}
+	p.found(rec)
 	// Most notes apply to every run of a configuration.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 		if key := at.File + ": " + note; !p.said[key] {
@@ -558,9 +576,10 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	}
 }
 
-// shownFlags returns the nixlbench flags to show in the summary. These are flags with several
-// values, and flags set by transfers in which points differ: without the latter, the points
-// for one pair of ranks and for all pairs at once could look the same.
+// shownFlags returns the nixlbench flags to show in the summary. These are flags with
+// several values, and flags that transfers set to different values for different points.
+// Without the latter, the points for one pair of ranks and for all pairs at once could look
+// the same.
 func (p *profile) shownFlags() []*schema.Flag {
 	list := slices.Clone(p.knobs)
 	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {

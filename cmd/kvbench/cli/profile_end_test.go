@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 // TestProfileParentKilledForking checks that when kvbench is killed, so is a nixlbench
 // that was started by a shell script.
 func TestProfileParentKilledForking(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("processes are found by /proc")
 	}
@@ -59,6 +61,7 @@ func TestProfileParentKilledForking(t *testing.T) {
 // TestCleanupInUse checks that --cleanup keeps a file of the run that another process
 // has open.
 func TestCleanupInUse(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux shows who has a file open")
 	}
@@ -86,6 +89,7 @@ func TestCleanupInUse(t *testing.T) {
 // TestCleanupTwice checks that --cleanup keeps a file that another run has started to
 // use in the meantime, even if that run's nixlbench does not have it open.
 func TestCleanupTwice(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux shows who has a file open")
 	}
@@ -124,15 +128,24 @@ func TestCleanupTwice(t *testing.T) {
 	wait(1, second)
 }
 
+// freePort returns a TCP port that is free, or 0. The system does not choose such a port for
+// other sockets, so it stays free until the test uses it.
+func freePort() int {
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	return 0
+}
+
 // TestAsioHosts runs ASIO with one process on each host. It checks that the process
 // started first is the initiator, and that the other, which prints no table, succeeds.
 func TestAsioHosts(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-	l.Close()
+	t.Parallel()
+	port := fmt.Sprint(freePort())
 	dir := t.TempDir()
 	start := func(out string) (*exec.Cmd, *bytes.Buffer) {
 		cmd := exec.Command("kvbench", append(smallRun(t)[:7], "--backend", "UCX", "--launch", "single", "--runtime_type", "ASIO", "--asio_port", port, "--output", out)...)

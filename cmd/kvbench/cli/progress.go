@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// progressTime is the minimum time between changes to the progress line of a sweep.
+var progressTime = 200 * time.Millisecond // some tests use shorter times
+
 // progress shows the progress of a long command. On a terminal, it uses the last line,
 // with other output above it; elsewhere, it prints plain lines. For a single point, it
 // shows nothing.

@@ -70,6 +70,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	for i, name := range c.args {
 		if i > 0 && options.Match == nil && gate == nil { // the report shows only the baseline's measures
 			names = nil
+			if format == "html" {
+				names = report.OriginNames()
+			}
 		}
 		briefs := runner.NewBriefs(names, measures)
 		if format == "html" {
@@ -178,7 +181,7 @@ func (a *app) checkColumns(c *command, flag string) error {
 		default:
 			d := from.Errorf("there is no column %q", name)
 			if !d.Suggest(name, known) {
-				d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure: see the first line of --format csv")
+				d.WithHint("a column is a quantity, a configuration field, a nixlbench flag, or a measure: see the first line of --format csv")
 			}
 			errs = append(errs, d)
 		}

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -72,17 +71,30 @@ func (p *printed) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// measured runs kvbench and returns its output, its wall and CPU times, and its peak
-// memory in MiB.
+// measured runs kvbench on two processors and returns its output, its wall and CPU times,
+// and its peak memory in MiB.
 func measured(t testing.TB, dir string, args ...string) (out printed, wall, cpu time.Duration, mib int64) {
 	t.Helper()
 	cmd := exec.Command("kvbench", args...)
 	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "GOMAXPROCS=2")
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	begin := time.Now()
+	kib, err := observed(cmd)
+	wall = time.Since(begin)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", args[0], err, stderr.Bytes())
+	}
+	state := cmd.ProcessState
+	return out, wall, state.UserTime() + state.SystemTime(), kib >> 10
+}
+
+// observed runs a command and returns its peak memory in KiB, or 0 if it ended before it
+// could be observed.
+func observed(cmd *exec.Cmd) (int64, error) {
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
 	ended, peak := make(chan bool), make(chan int64)
 	go func() {
@@ -98,29 +110,24 @@ func measured(t testing.TB, dir string, args ...string) (out printed, wall, cpu 
 		}
 	}()
 	err := cmd.Wait()
-	wall = time.Since(begin)
 	close(ended)
-	mib = <-peak >> 10
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", args[0], err, stderr.Bytes())
-	}
-	state := cmd.ProcessState
-	return out, wall, state.UserTime() + state.SystemTime(), mib
+	return <-peak, err
 }
+
+// slower is how much slower than the machine of docs/performance.md a machine may be, and
+// how much a busy one may slow down, before limits of processor time are exceeded.
+const slower = 3
 
 // TestManyResults checks that 100,000 results (873 MB) can be reported, with and without
 // a baseline, resumed, vetted and exported within 256 MiB and the given CPU times. It limits
-// CPU time because wall time depends on how busy the machine is. On an idle machine, the wall
-// time is at most the CPU time, and about half of it on two processors. Unless KVBENCH_FULL is
-// set, it uses a tenth of the results and scales the limits, except for a fixed part of half
+// CPU time because wall time depends on how busy the machine is. Unless KVBENCH_FULL is set,
+// it uses a fiftieth of the results and scales the limits, except for a fixed part of half
 // a second and 64 MiB.
 func TestManyResults(t *testing.T) {
-	n := 10_000
-	switch {
-	case os.Getenv("KVBENCH_FULL") != "":
+	t.Parallel()
+	n := 2_000
+	if full() {
 		n = 100_000
-	case testing.Short():
-		n = 2_000
 	}
 	share := func(ofAll int64) int64 { return ofAll * int64(n) / 100_000 }
 	dir := t.TempDir()
@@ -153,14 +160,11 @@ func TestManyResults(t *testing.T) {
 		if test.lines >= 0 && out.lines != test.lines || !bytes.Contains(out.last, []byte(test.last)) {
 			t.Errorf("%s: %d lines, want %d\n%s", what, out.lines, test.lines, out.last)
 		}
-		if mib == 0 && runtime.GOOS == "linux" {
-			t.Error("the memory is not known")
-		}
 		// Short tests run with the race detector, which needs additional time and memory.
 		if testing.Short() {
 			continue
 		}
-		if cpu > time.Duration(share(int64(test.cpu)))+500*time.Millisecond || mib > share(256-64)+64 {
+		if cpu > slower*(time.Duration(share(int64(test.cpu)))+500*time.Millisecond) || mib > share(256-64)+64 {
 			t.Errorf("%s took %v of processors and %d MiB", what, cpu, mib)
 		}
 	}

@@ -95,7 +95,7 @@ func Main(args []string) int {
 	return a.exitCode(err)
 }
 
-// start runs a command, or continues one that the guard ended and restarted.
+// start runs a command, or continues one that the guard restarted.
 func (a *app) start(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == restartCommand {
 		if err := json.Unmarshal([]byte(args[1]), &a.checked); err != nil {
@@ -167,8 +167,8 @@ func (a *app) awaits(files ...string) {
 }
 
 // keepMuch is called before work that retains a lot of memory and creates little
-// garbage. Collecting garbage more often then costs little, and saves a third of the
-// memory.
+// garbage. In that case, collecting garbage more often costs little and saves a third of
+// the memory.
 func keepMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40)
@@ -176,8 +176,8 @@ func keepMuch() {
 }
 
 // expectMuch is called before work that creates a lot of garbage, such as the first plan.
-// Collecting garbage at the usual rate would take a seventh of the time, and a short
-// command would end soon after its first collection.
+// Collecting garbage at the usual rate would take a seventh of the command's time, and a
+// short command would end soon after its first collection.
 func expectMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
@@ -228,8 +228,8 @@ type maker struct {
 	command func(*app) *command
 }
 
-// makers lists the commands in the order of the help. Only the command that runs is created,
-// because creating all of them would slow down every start.
+// makers lists the commands in the order in which the help shows them. Only the command
+// that runs is created, because creating all of them would slow down every start.
 func makers() []maker {
 	return []maker{
 		{"plan", (*app).planCmd},

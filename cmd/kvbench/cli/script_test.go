@@ -2,11 +2,14 @@ package cli_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,10 +24,22 @@ func TestMain(m *testing.M) {
 	// With the race detector, every process would exit a second late by default, which
 	// is too long for one whose peer has failed.
 	os.Setenv("GORACE", raceOptions)
+	// A shell starts commands in the background with interrupts ignored, and kvbench would
+	// ignore them as well. Processes that a test starts do not inherit this.
+	if strings.HasSuffix(os.Args[0], ".test") && signal.Ignored(os.Interrupt) {
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
+	// Many tests wait for processes. -parallel overrides this.
+	if f := flag.Lookup("test.parallel"); f != nil {
+		f.Value.Set(strconv.Itoa(runtime.GOMAXPROCS(0) + 4))
+	}
 	testscript.Main(m, map[string]func(){
 		"kvbench": func() {
 			if limit, err := time.ParseDuration(os.Getenv(guardTime)); err == nil {
 				cli.SetGuardTime(limit)
+			}
+			if least, err := time.ParseDuration(os.Getenv("PROGRESS_TIME")); err == nil {
+				cli.SetProgressTime(least)
 			}
 			os.Exit(cli.Main(os.Args[1:]))
 		},
@@ -40,6 +55,27 @@ func TestMain(m *testing.M) {
 const guardTime = "GUARD_TIME"
 
 const raceOptions = "atexit_sleep_ms=0"
+
+// full reports whether tests run at full size, as in .ci/run. Otherwise, tests that would
+// take many seconds are skipped or try only some of their cases.
+func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
+
+// startsMany skips a test that starts hundreds of processes, each of a kind that other tests
+// start too. With the race detector, every start takes much longer.
+func startsMany(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts hundreds of processes")
+	}
+}
+
+// needsFull skips a test that takes many seconds, unless tests run at full size.
+func needsFull(t *testing.T) {
+	t.Helper()
+	if !full() {
+		t.Skip("it takes many seconds: set KVBENCH_FULL=1 to run it")
+	}
+}
 
 // TestScript runs kvbench as users do. The scripts contain the expected stdout, stderr
 // and exit codes. KVBENCH_UPDATE=1 rewrites them; review the changes before committing.
@@ -71,7 +107,7 @@ func TestScript(t *testing.T) {
 			return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS(examples))
 		},
 		Condition: func(cond string) (bool, error) {
-			return cond == "root" && os.Geteuid() == 0, nil
+			return cond == "root" && os.Geteuid() == 0 || cond == "full" && full(), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
@@ -178,7 +214,7 @@ func chop(ts *testscript.TestScript, _ bool, args []string) {
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	for range 100 {
+	for range 3000 { // a busy machine takes a while
 		if ended(pid) {
 			return
 		}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
@@ -38,7 +40,7 @@ func sweepFlags() []*flagSpec {
 		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN sorts in descending order (--sort=-block_size)"},
 		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
 		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. A column is a quantity, field, parameter, formula or nixlbench flag"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
+		{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
 	}
 }
 
@@ -68,6 +70,9 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	expectMuch()
 	a.announce(c, s)
 	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
+	if !c.isPage() {
+		a.noteEmpty(jobs, columns)
+	}
 
 	// From here on, an interrupt takes effect after a complete row, and a second interrupt
 	// takes effect immediately.
@@ -316,6 +321,35 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	}
 }
 
+// noteEmpty prints why columns are empty: the fields that their values need are not set.
+func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
+	isSet := func(f *schema.Field) bool {
+		return slices.ContainsFunc(jobs, func(j plan.Item) bool {
+			return j.Config.Values[f.Var].Origin.Kind != data.FromDefault ||
+				slices.ContainsFunc(j.Config.Axes, func(axis config.Axis) bool { return axis.Field.Var == f.Var })
+		})
+	}
+	for _, q := range a.schema.Quantities {
+		if !slices.Contains(columns, q.Name) {
+			continue
+		}
+		read := slices.Concat(q.Detail.Names(), q.RankDetail.Names(), q.TransferDetail.Names())
+		var needed []string
+		for i := range a.schema.Fields {
+			if f := &a.schema.Fields[i]; slices.Contains(read, f.Var) {
+				if isSet(f) {
+					needed = nil
+					break
+				}
+				needed = append(needed, "--"+f.Flag)
+			}
+		}
+		if needed != nil {
+			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty: it needs %s", q.Name, strings.Join(needed, " or ")))
+		}
+	}
+}
+
 // tell prints which limits the rows break, and warnings; errs receives the reasons why
 // points have no row. Each reason is reported once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
@@ -366,8 +400,8 @@ func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
 	return d
 }
 
-// Hints for reasons that several points share. The arguments are their number, the
-// number of all points, and the first of them.
+// Hints for reasons that several points share. The arguments are the number of these
+// points, the total number of points, and the first of these points.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
@@ -385,8 +419,8 @@ func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.D
 }
 
 // sweepProgress shows the progress of a long sweep on a terminal. If the rows are
-// printed there too, it does so only if they are sorted or filtered, because such rows
-// may take long to appear.
+// printed there too, it does so only if they are sorted or filtered, because such rows may
+// take a long time to appear.
 type sweepProgress struct {
 	progress
 	points      uint64
@@ -423,7 +457,7 @@ func (p *sweepProgress) at(points uint64) {
 		return
 	}
 	now := time.Now()
-	if now.Sub(p.last) < 200*time.Millisecond {
+	if now.Sub(p.last) < progressTime {
 		return
 	}
 	p.last = now

@@ -19,6 +19,7 @@ var endless = []string{"plan", "--model", "../../../examples/model_qwen3_8b.yaml
 // TestSweepInterrupt checks that a sweep prints its size first, and that an interrupt
 // ends it at once, with stdout ending in a whole row.
 func TestSweepInterrupt(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("kvbench", endless...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -42,7 +43,7 @@ func TestSweepInterrupt(t *testing.T) {
 	if code := exitCode(cmd.Wait()); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
 	}
-	if d := time.Since(begin); d > 5*time.Second {
+	if d := time.Since(begin); d > 30*time.Second {
 		t.Errorf("took %v to end", d)
 	}
 	out := string(append(some, rest...))
@@ -61,6 +62,7 @@ func TestSweepInterrupt(t *testing.T) {
 
 // TestSweepInterruptFile checks that an interrupted sweep does not create the --output file.
 func TestSweepInterruptFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cmd := exec.Command("kvbench", append(endless, "--output", filepath.Join(dir, "rows.csv"))...)
 	if err := cmd.Start(); err != nil {
@@ -100,6 +102,7 @@ func TestSweepInterruptFile(t *testing.T) {
 // TestSweepIgnores checks that a signal that is ignored when kvbench starts, as under
 // nohup, does not end it.
 func TestSweepIgnores(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec kvbench "$@"`, "sh"}, endless...)...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -128,6 +131,7 @@ func TestSweepIgnores(t *testing.T) {
 // TestSweepInterruptPipe checks that a second interrupt ends a sweep that waits for a
 // reader to open its output pipe.
 func TestSweepInterruptPipe(t *testing.T) {
+	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "rows.csv")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skipf("no named pipes here: %v", err)
@@ -143,7 +147,7 @@ func TestSweepInterruptPipe(t *testing.T) {
 	if _, err := io.ReadFull(stderr, make([]byte, 10)); err != nil { // the sweep prints its size first
 		t.Fatal(err)
 	}
-	end := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	end := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer end.Stop()
 	done := make(chan struct{})
 	go func() {
@@ -165,6 +169,7 @@ func TestSweepInterruptPipe(t *testing.T) {
 
 // TestSweepTwice checks that a second interrupt ends a sweep whose reader does not read.
 func TestSweepTwice(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("kvbench", endless...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -187,7 +192,7 @@ func TestSweepTwice(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		cmd.Process.Kill()
 		t.Error("did not end")
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,13 +30,14 @@ import (
 const (
 	leastRuns, mostRuns = 40, 250
 	runsShare           = 10 // combinations per run, by default
-	// A run may take slowRun times as long as the slowest successful one, but at least this
-	// part of the budget, within these limits, because filling a large file may take much
-	// longer than moving its data.
+	// A run may take slowRun times as long as the slowest successful one. It may always
+	// take 1/timeoutShare of the budget, limited to the range from leastTimeout to
+	// mostTimeout, because filling a large file may take much longer than moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
-	// At the end, there should be time for this many runs, and for one of each setting.
+	// At the end, there should be time for this many runs, and for one more run for each
+	// setting.
 	lastRuns = 10
 )
 
@@ -49,8 +49,8 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, or none"},
-		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search; 0 for no limit"},
+		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs, at least 1. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Random seed that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 	}, runFlags(), a.benchFlags())
@@ -86,7 +86,7 @@ type tuner struct {
 	rate    int64 // bandwidth of the link, in bytes per second
 
 	item     plan.Item
-	index    int // index of the plan in the item
+	index    int // index of the plan among the item's plans
 	def      *plan.Plan
 	rules    *nixlbench.Rules
 	several  map[string][]data.Fact
@@ -183,11 +183,11 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	if err := t.rules.OneRow(t.def); err != nil {
 		return err
 	}
-	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed); err != nil {
+	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed, t.session.InPlace != ""); err != nil {
 		return err
 	}
 	if len(t.settings) == 0 {
-		return diag.Errorf(diag.Pos{}, "there is nothing to vary: no setting has several values").
+		return diag.Errorf(diag.Pos{}, "there is nothing to vary: no setting has more than one value").
 			WithHint("give a nixlbench flag several values, such as 1,2,4")
 	}
 	knobs := make([]tune.Knob, len(t.settings))
@@ -203,9 +203,9 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	return nil
 }
 
-// knobs reads the nixlbench flags that the user set. It returns the flags with one value, and
-// saves those with several values for the search. It also takes the link from the
-// configuration.
+// knobs reads the nixlbench flags that the user set. It returns the flags that have one
+// value, and stores those that have several values in t, for the search. It also takes the
+// link from the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
@@ -390,12 +390,16 @@ func (t *tuner) candidates(ctx context.Context) error {
 		}
 		c.Refused = append(c.Refused, err)
 	}
-	return t.show(func(out *bytes.Buffer) error {
+	err := t.show(func(out *bytes.Buffer) error {
 		if t.format == "json" {
 			return report.CandidatesJSON(out, c)
 		}
 		return report.CandidatesText(out, c)
 	})
+	if err == nil && !slices.Contains(c.Refused, nil) {
+		err = diag.Errorf(diag.Pos{}, "none of the combinations that the search begins with can be run; the first one: %s", diag.Printable(diag.All(c.Refused[0])[0].Text()))
+	}
+	return err
 }
 
 // show writes a result to stdout.
@@ -455,9 +459,7 @@ func (t *tuner) run(ctx context.Context) error {
 	for _, note := range t.notes {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
-	if len(t.left) > 0 {
-		t.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(t.session.InPlace, nixlbench.Program), strings.Join(t.left, ", ")))
-	}
+	t.noteFiles()
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
 		if err == nil && ctx.Err() == nil {
@@ -481,11 +483,11 @@ func (t *tuner) late() bool {
 	return t.budget-spent < min(t.budget/2, each*time.Duration(lastRuns+len(t.settings)))
 }
 
-// nothing returns the error of a search without a result.
+// nothing returns the error for a search that has no result.
 func (t *tuner) nothing() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
-		return diag.Errorf(diag.Pos{}, "the budget of %v ended before any run", t.budget).WithHint("set a larger one with --budget")
+		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run", t.budget).WithHint("set a larger one with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
 	}
@@ -515,11 +517,7 @@ func (t *tuner) measure(ctx context.Context, p tune.Point, repeat int) (float64,
 	} else {
 		label += ", already done"
 	}
-	for _, file := range rec.Files {
-		if !slices.Contains(t.left, file) {
-			t.left = append(t.left, file)
-		}
-	}
+	t.found(rec)
 	value, outcome, what := t.judge(rec)
 	if outcome != tune.Stopped {
 		t.progress.plain("%s: %s", label, what)
@@ -572,7 +570,7 @@ func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner
 	return rec, nil
 }
 
-// refusal returns the outcome of a run that could not be started.
+// refusal returns the outcome to record for a run that could not be started.
 func (t *tuner) refusal(err error) tune.Outcome {
 	if t.fatal != nil {
 		return tune.Stopped

@@ -71,9 +71,10 @@ func at(settings map[string]any) float64 {
 // although some runs fail, and never chooses a suspect result. With KVBENCH_FULL, it tries 20
 // seeds.
 func TestTuneSeeds(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	seeds := 3
-	if os.Getenv("KVBENCH_FULL") != "" {
+	if full() {
 		seeds = 20
 	}
 	best, points := surfaceBest()

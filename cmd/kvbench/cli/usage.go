@@ -97,7 +97,7 @@ func (c *command) usage(all bool) string {
 	return b.String()
 }
 
-// flagsHelp returns a full description of the flags of one group.
+// flagsHelp returns a full description of the flags in one group.
 func flagsHelp(flags []*flagSpec) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", flags[0].group)
@@ -127,7 +127,7 @@ func (c *command) moreFlags() string {
 }
 
 // groups returns the flags grouped by heading. Groups are in the order of their first
-// flags, except that the group of kvbench itself comes last.
+// flags, except that the group for kvbench itself comes last.
 func groups(flags []*flagSpec) [][]*flagSpec {
 	var list [][]*flagSpec
 	for _, f := range flags {
@@ -147,7 +147,7 @@ func groups(flags []*flagSpec) [][]*flagSpec {
 // headWidth is the width of the column of flags in the short help.
 const headWidth = 27
 
-// head returns the flag as written on the command line.
+// head returns the flag as it is written on the command line.
 func (f *flagSpec) head() string {
 	head := "--" + f.name
 	if f.short != "" {
@@ -167,7 +167,7 @@ func (f *flagSpec) shown() (values []string, note string) {
 	return f.releases()
 }
 
-// describe returns the full help of a flag with its values, default and releases.
+// describe returns the full help text for a flag, with its values, default and releases.
 func (f *flagSpec) describe() string {
 	text, rest, _ := strings.Cut(f.help, ". ")
 	values, note := f.shown()
@@ -186,8 +186,8 @@ func (f *flagSpec) describe() string {
 	return text
 }
 
-// summary returns the first sentence of a flag's help, with its values and its
-// default if they fit the width.
+// summary returns the first sentence of a flag's help text, with its values and its default
+// if they fit on the line.
 func (f *flagSpec) summary(width int) string {
 	text, _, _ := strings.Cut(f.help, ". ")
 	values, def := "", ""

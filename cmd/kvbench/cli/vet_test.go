@@ -113,6 +113,51 @@ func TestVetOwn(t *testing.T) {
 	}
 }
 
+// TestVetMany checks more architectures than are kept in memory: with and without the
+// import of the schema, a wrong one among them, and models for the first of them.
+func TestVetMany(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		clause, contract := "package toys\n", ""
+		if i%2 == 0 {
+			clause, contract = clause+"import \"kvbench.internal/cue:kvbench\"\n", "kvbench.#Architecture & "
+		}
+		per := 16
+		if i == 71 {
+			per = 17
+		}
+		write(fmt.Sprintf("a%02d.cue", i), fmt.Sprintf(`%stoy%d: %s{
+	match: "toy%[2]d_.*"
+	#params: {model_name!: string, num_layers!: int64 & >0}
+	kv_bytes_per_token: "num_layers * %[4]d"
+	access_patterns: {layer: "16 * page_size", block: "num_layers * 16 * page_size"}
+	checks: [{params: {num_layers: 2}, config: {page_size: 16}, expect: {kv_bytes_per_token: 32}, source: "by hand"}]
+}
+`, clause, i, contract, per))
+	}
+	write("good.yaml", "model_name: toy0_7b\nnum_layers: 2\n")
+	write("bad.yaml", "model_name: toy0_7b\nnum_layers: 0\n")
+	write("worse.yaml", "model_name: toy1_7b\nnum_layers: 0\n")
+	cmd := exec.Command("kvbench", "vet", ".")
+	cmd.Dir = dir
+	out, _ := cmd.CombinedOutput()
+	for _, s := range []string{"a71.cue:7:91: kv_bytes_per_token is 34, expected 32", "bad.yaml:2:13: num_layers: 0 is not allowed: expected a whole number, 1 or more", "worse.yaml:2:13: num_layers: 0 is not allowed: expected a whole number, 1 or more"} {
+		if strings.Count(string(out), s) != 1 {
+			t.Errorf("%q is not reported once in\n%s", s, out)
+		}
+	}
+	if n := strings.Count(string(out), ".cue:") + strings.Count(string(out), ".yaml:"); n != 3 {
+		t.Errorf("%d problems are reported, want 3:\n%s", n, out)
+	}
+}
+
 // BenchmarkVet measures vet for 1,000 and 4,000 valid configurations, each time in a new
 // process, and reports median times and peak memory.
 func BenchmarkVet(b *testing.B) {
@@ -147,7 +192,8 @@ func BenchmarkVet(b *testing.B) {
 }
 
 // BenchmarkVetArchitectures measures vet for 1,000 small architectures and, in turn, for
-// 1,000 configurations, and reports the medians of user and system time and their ratio.
+// 1,000 configurations, and reports the medians of user and system time, their ratio, and
+// the peak memory for the architectures.
 func BenchmarkVetArchitectures(b *testing.B) {
 	example, err := os.ReadFile("../../../examples/block-tp1-pp16.yaml")
 	if err != nil {
@@ -177,6 +223,7 @@ toy%d: kvbench.#Architecture & {
 		}
 	}
 	times := map[string][]time.Duration{}
+	peaks := map[string]int64{}
 	for b.Loop() {
 		for _, dir := range []string{archs, configs} {
 			cmd := exec.Command("kvbench", "vet", dir)
@@ -184,6 +231,7 @@ toy%d: kvbench.#Architecture & {
 				b.Fatalf("%v\n%s", err, out)
 			}
 			times[dir] = append(times[dir], cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+			peaks[dir] = max(peaks[dir], cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
 		}
 	}
 	median := func(dir string) float64 {
@@ -193,4 +241,5 @@ toy%d: kvbench.#Architecture & {
 	b.ReportMetric(median(archs), "cpu-s/architectures")
 	b.ReportMetric(median(configs), "cpu-s/configurations")
 	b.ReportMetric(median(archs)/median(configs), "ratio")
+	b.ReportMetric(float64(peaks[archs])/1024, "MB/architectures")
 }

@@ -1,0 +1,274 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+)
+
+// choice is the recommended point among points that perform the same operation.
+type choice struct {
+	point *pagePoint
+	// rivals are the trusted points with the same workload, including the point itself.
+	rivals []*pagePoint
+	// near is the number of rivals whose bandwidth is within noise of the highest.
+	near  int
+	noise float64
+	// enough is the smallest request that reaches most of the point's bandwidth, or nil.
+	enough *pagePoint
+	// largestSize and largestCount report whether no rival has larger I/Os or more I/Os per
+	// request, although smaller values were measured.
+	largestSize, largestCount bool
+}
+
+const (
+	// leastNoise is the smallest difference in bandwidth that matters.
+	leastNoise = 0.01
+	// mostOf is the share of the highest bandwidth that is enough for most uses.
+	mostOf = 0.95
+)
+
+// choose recommends one of the points, or returns nil if none can be trusted. workload
+// returns what points must have in common to be compared. Of the points whose bandwidth is
+// within noise of the highest, it recommends the one with the smallest request.
+func (b *resultsPage) choose(points []*pagePoint, workload func(*pagePoint) string) *choice {
+	fastest := b.best(points)
+	if fastest == nil {
+		return nil
+	}
+	c := &choice{noise: max(leastNoise, fastest.spread/2)}
+	given := workload(fastest)
+	for _, p := range points {
+		if p.reason == "" && p.get(b.of.Bandwidth) > 0 && workload(p) == given {
+			c.rivals = append(c.rivals, p)
+		}
+	}
+	top := fastest.get(b.of.Bandwidth)
+	for _, p := range c.rivals {
+		if p.get(b.of.Bandwidth) < top*(1-c.noise) {
+			continue
+		}
+		c.near++
+		if c.point == nil || b.cheaper(p, c.point) < 0 {
+			c.point = p
+		}
+	}
+	for _, p := range c.rivals {
+		if p.get(b.of.Bandwidth) >= mostOf*top && b.moved(p) <= b.moved(c.point)/2 && (c.enough == nil || b.cheaper(p, c.enough) < 0) {
+			c.enough = p
+		}
+	}
+	c.largestSize, c.largestCount = c.atEdge(b.of.Size), c.atEdge(b.of.Count)
+	return c
+}
+
+// atEdge reports whether the point has the highest value of a measure.
+func (c *choice) atEdge(key string) bool {
+	smaller := false
+	for _, p := range c.rivals {
+		if p.get(key) > c.point.get(key) {
+			return false
+		}
+		smaller = smaller || p.get(key) < c.point.get(key)
+	}
+	return smaller
+}
+
+// moved returns the number of bytes that a point's request moves.
+func (b *resultsPage) moved(p *pagePoint) float64 { return p.get(b.of.Size) * p.get(b.of.Count) }
+
+// cheaper compares what two points need: the bytes of a request, the number of its I/Os, and
+// the numeric settings, such as the number of threads.
+func (b *resultsPage) cheaper(p, q *pagePoint) int {
+	if c := cmp.Or(cmp.Compare(b.moved(p), b.moved(q)), cmp.Compare(p.get(b.of.Count), q.get(b.of.Count))); c != 0 {
+		return c
+	}
+	for _, s := range slices.Concat(b.main, b.rest) {
+		if slices.Contains(b.of.Workload, s.key) || b.byKey[s.key].Words != nil {
+			continue
+		}
+		x, _ := numberOf(wordOf(s, p.point))
+		y, _ := numberOf(wordOf(s, q.point))
+		if c := cmp.Compare(x, y); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// workload returns the values of the settings that are given, not chosen.
+func (b *resultsPage) workload(p *pagePoint) string {
+	return strings.Join(labels(b.given(slices.Concat(b.main, b.rest)), p.point), "\x00")
+}
+
+// given returns the settings in a list that are part of the workload.
+func (b *resultsPage) given(list []setting) []setting {
+	return slices.DeleteFunc(slices.Clone(list), func(s setting) bool { return !slices.Contains(b.of.Workload, s.key) })
+}
+
+// chosen returns the settings in a list that are not part of the workload.
+func (b *resultsPage) chosen(list []setting) []setting {
+	return slices.DeleteFunc(slices.Clone(list), func(s setting) bool { return slices.Contains(b.of.Workload, s.key) })
+}
+
+// operation is an operation, with the points that perform it.
+type operation struct {
+	name   string
+	points []*pagePoint
+}
+
+// operations returns the operations of the points, sorted by name.
+func (b *resultsPage) operations() []operation {
+	var list []operation
+	for _, p := range b.points {
+		name := ""
+		if v, ok := value(p.point[0], b.of.Operation); ok && v != nil {
+			name = diag.Printable(text(v))
+		}
+		i := slices.IndexFunc(list, func(o operation) bool { return o.name == name })
+		if i < 0 {
+			i = len(list)
+			list = append(list, operation{name: name})
+		}
+		list[i].points = append(list[i].points, p)
+	}
+	slices.SortFunc(list, func(x, y operation) int { return strings.Compare(x.name, y.name) })
+	return list
+}
+
+// sizeText describes the I/Os of a request.
+func (b *resultsPage) sizeText(p *pagePoint) string {
+	size, n := bytesOf(p.get(b.of.Size)), p.get(b.of.Count)
+	if n == 1 {
+		return "1 I/O of " + size + " per request"
+	}
+	return group(int(n)) + " I/Os of " + size + " per request"
+}
+
+// chosenText describes what is chosen at a point: the sizes and the settings.
+func (b *resultsPage) chosenText(p *pagePoint) string {
+	words := b.sizeText(p)
+	var view []setting
+	for _, s := range b.shown {
+		if b.inView(s) || slices.Contains(b.main, s) || slices.Contains(b.rest, s) {
+			view = append(view, s)
+		}
+	}
+	if more := settingsText(b.chosen(view), p.point); more != "" {
+		words += ", " + more
+	}
+	return words
+}
+
+// givenText describes the workload of a point, except for its operation.
+func (b *resultsPage) givenText(p *pagePoint) string {
+	var list []setting
+	for _, s := range b.given(b.shown) {
+		if s.key != b.of.Operation && (b.inView(s) || b.byKey[s.key].Varies()) {
+			list = append(list, s)
+		}
+	}
+	return settingsText(list, p.point)
+}
+
+// describe returns the sentences about a choice: what it is for, how its
+// bandwidth compares with the link's, and what could make it faster.
+func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
+	p := c.point
+	rate := p.get(b.of.Bandwidth)
+	lines := []string{b.sampled(c)}
+	if n := b.workloads(op.points); n > 1 {
+		lines[0] += fmt.Sprintf(" The table below has the setting for each of the %s workloads.", group(n))
+	}
+	if line := b.distance(rate); line != "" {
+		lines = append(lines, line)
+	}
+	if list := notes(p.point); len(list) > 0 && b.LinkRate > 0 && rate > b.linkRate() {
+		lines = append(lines, "Notes: "+strings.Join(list, "; ")+".")
+	}
+	if line := b.comparedWith(c, rate); line != "" {
+		lines = append(lines, line)
+	}
+	if line := b.limit(p, fits); line != "" {
+		lines = append(lines, line)
+	}
+	if line := b.moving(p); line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// workloads counts the different workloads of points.
+func (b *resultsPage) workloads(points []*pagePoint) int {
+	seen := map[string]bool{}
+	for _, p := range points {
+		seen[b.workload(p)] = true
+	}
+	return len(seen)
+}
+
+// sampled says what was measured, and how often.
+func (b *resultsPage) sampled(c *choice) string {
+	line := "Measured once"
+	n := len(c.point.line.rows)
+	if n > 1 {
+		line = fmt.Sprintf("The median of %s, which differ by %s", counted(n, "run"), percentOf(c.point.spread))
+	}
+	if words := b.givenText(c.point); words != "" {
+		line += ", with " + words
+	}
+	if n == 1 && len(c.rivals) > 1 {
+		line += ". A single run cannot tell small differences from noise"
+	}
+	return line + "."
+}
+
+// comparedWith compares a choice with the other settings for its workload.
+func (b *resultsPage) comparedWith(c *choice, rate float64) string {
+	var parts []string
+	if len(c.rivals) == 1 && len(b.points) > 1 {
+		parts = append(parts, "No other setting for this was measured and can be trusted.")
+	}
+	if c.near > 1 {
+		parts = append(parts, fmt.Sprintf("%s settings are within %s of the fastest; this is the one with the smallest requests.", group(c.near), percentOf(c.noise)))
+	}
+	if e := c.enough; e != nil {
+		parts = append(parts, fmt.Sprintf("Smaller requests already give %s of this bandwidth: %s.", percentOf(e.get(b.of.Bandwidth)/rate), b.chosenText(e)))
+	}
+	if b.LinkRate == 0 || rate < nearLink*b.linkRate() {
+		switch {
+		case c.largestSize && c.largestCount:
+			parts = append(parts, "These are the largest I/Os and requests measured, so larger ones may be faster.")
+		case c.largestSize:
+			parts = append(parts, "These are the largest I/Os measured, so larger ones may be faster.")
+		case c.largestCount:
+			parts = append(parts, "These are the most I/Os per request measured, so more may be faster.")
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// moving says how long it takes to move the cache of one model request, or
+// returns "" if that is unknown.
+func (b *resultsPage) moving(p *pagePoint) string {
+	if math.IsNaN(p.request) {
+		return ""
+	}
+	line := fmt.Sprintf("Moving the %s of one request takes %s", bytesOf(b.requestBytes(p.point)), microsOf(p.request))
+	if b.FirstToken > 0 {
+		line += fmt.Sprintf(", %s of %s", percentOf(p.request/float64(b.FirstToken)), b.budget())
+	}
+	if b.LinkRate > 0 {
+		line += ". At the link's peak bandwidth, it would take " + microsOf(b.requestBytes(p.point)/float64(b.LinkRate)*1e6)
+	}
+	return line + "."
+}
+
+// budget describes the time to the first token.
+func (b *resultsPage) budget() string {
+	return "the " + microsOf(float64(b.FirstToken)) + " budget for the first token"
+}
