@@ -8,7 +8,7 @@ import (
 
 // A formula that is evaluated repeatedly in a space is compiled again specifically for the
 // frame. Values that do not vary become constants, conditions that do not vary select their
-// branch, and a value that only refers to another value is read directly from there.
+// branch, and a value that only refers to another value is read directly from that value.
 
 // specialAfter is the number of evaluations after which a formula is compiled for its
 // frame.

@@ -36,7 +36,8 @@ type Speedup struct {
 
 // EngineTransfer contains an engine's rules for transfers.
 type EngineTransfer struct {
-	// Op is the operation that the side that starts the transfer performs: READ or WRITE.
+	// Op is the operation performed by the side that starts the transfer: READ
+	// or WRITE.
 	Op EngineRule `json:"op"`
 	// First, Step and Count determine the sources of a destination rank.
 	First EngineRule `json:"first"`

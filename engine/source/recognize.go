@@ -18,8 +18,8 @@ import (
 )
 
 // Most files that are found in a folder or passed by a hook do not belong to kvbench:
-// they are workflows, charts, manifests. Whether a file does is decided not by its
-// name but by its keys, at the top and one level below:
+// they are workflows, charts or manifests, for example. Whether a file does is
+// decided not by its name but by its keys, at the top and one level below:
 //
 //   - a model has model_name, or architecture and a known parameter;
 //   - a Hugging Face configuration is JSON with model_type and architectures;

@@ -42,7 +42,7 @@ type Point []int
 
 func (p Point) key() string { return fmt.Sprint([]int(p)) }
 
-// with returns the point with another value of a knob.
+// with returns the point with a different value for one knob.
 func (p Point) with(knob, value int) Point {
 	p = slices.Clone(p)
 	p[knob] = value
