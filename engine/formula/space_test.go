@@ -7,9 +7,9 @@ import (
 	"kvbench/engine/formula"
 )
 
-// TestVary checks that formulas follow the inputs that vary, also after they are compiled
+// TestVaryCompiled checks that formulas follow the inputs that vary, also after they are compiled
 // for their frame and no longer read some of these inputs.
-func TestVary(t *testing.T) {
+func TestVaryCompiled(t *testing.T) {
 	scope := formula.NewScope()
 	scope.Input("mode", formula.Str, diag.Pos{})
 	scope.Input("a", formula.Num, diag.Pos{})
