@@ -311,9 +311,10 @@ type checker struct {
 	sides  *sides
 
 	// For compiling for a frame of a space; see special.go. live counts the reads of values
-	// that vary.
-	frame *Frame
-	live  int
+	// that vary, and varying is a bit set of the varying inputs that these values depend on.
+	frame   *Frame
+	live    int
+	varying []uint64
 
 	// For [Program.facts]: whether the formula selects a fixed entry of a table, and whether
 	// it tests whether a name is set.
@@ -464,13 +465,14 @@ func (k *checker) names() []string {
 func (k *checker) read(r Ref, off int) code {
 	at := k.at(off)
 	if k.frame != nil {
-		if !k.frame.space.Varies(r) {
-			if c := k.evaluated(k.reading(r, at)); c.known != nil {
-				return c
-			}
+		if c, ok := k.constant(r, at); ok {
+			return c
 		}
-		k.live++
 		r = k.follow(r)
+		if c, ok := k.constant(r, at); ok {
+			return c
+		}
+		k.reads(r)
 	}
 	return k.reading(r, at)
 }

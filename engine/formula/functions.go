@@ -357,7 +357,7 @@ func (k *checker) askable(n ast.Node, caller string) (Ref, bool) {
 		return 0, false
 	}
 	if k.frame != nil && k.frame.space.Varies(r) {
-		k.live++
+		k.reads(r)
 	}
 	return r, true
 }

@@ -196,6 +196,10 @@ func (sp *Space) Varies(r Ref) bool {
 // values that depend on the input.
 func (sp *Space) Vary(number int, v Value) {
 	r := sp.varying[number]
+	if v.Kind == Num {
+		sp.VaryNum(number, v.Num)
+		return
+	}
 	sp.base.store(r, &sp.p.slots[r], v)
 	sp.set(number, sp.base.epoch)
 }

@@ -154,6 +154,7 @@ type cell struct {
 	draft            bool
 	layers           []int
 	index            int // its index among all cells
+	partNames        []string
 }
 
 // in returns the number of layers from lo up to, but not including, hi.
