@@ -56,7 +56,7 @@ func checkDrafts(arch *schema.Architecture) error {
 		if g := l.Groups[name]; g.Draft {
 			if l.Drafts.IsZero() {
 				return diag.Errorf(g.Pos, "group %s contains draft layers, but %s does not define how many there are", name, arch.Name).
-					WithHint("add the formula draft_layers next to layers")
+					WithHint("add a draft_layers formula next to the layers formula")
 			}
 			return nil
 		}

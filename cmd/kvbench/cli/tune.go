@@ -487,7 +487,7 @@ func (t *tuner) late() bool {
 func (t *tuner) nothing() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
-		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run", t.budget).WithHint("set a larger one with --budget")
+		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run finished", t.budget).WithHint("set a larger one with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
 	}
