@@ -95,6 +95,7 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 		part.Lines = append(b.doubts(bad), b.withoutLink()...)
 		return []webpage.Part{part}, true
 	}
+	var changes []string
 	for _, op := range b.operations() {
 		c := b.choose(op.points, b.workload)
 		if c == nil {
@@ -105,9 +106,10 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 		if c.point.values[keyRatio] > 0 {
 			part.Lines = append(part.Lines, fmt.Sprintf("Its bandwidth is %s× the baseline's.", threeDigits(c.point.values[keyRatio])))
 		}
+		changes = append(changes, "recommended "+cmp.Or(op.name, "setting")+" "+changeOf(c.point.get(keyRatio)))
 		parts = append(parts, part)
 	}
-	if part := b.change(); part.Title != "" {
+	if part := b.change(changes); part.Title != "" {
 		parts = append(parts, part)
 	}
 	last := webpage.Part{Lines: b.withoutLink()}
@@ -594,27 +596,85 @@ func (b *resultsPage) changes() (slower, faster, same int) {
 	return slower, faster, same
 }
 
+// changeOf describes the ratio of a bandwidth to the baseline's.
+func changeOf(ratio float64) string {
+	switch {
+	case math.IsNaN(ratio):
+		return "not compared"
+	case ratio >= 2:
+		return threeDigits(ratio) + "× as fast"
+	case ratio > 1:
+		return percentOf(ratio-1) + " faster"
+	case ratio < 1:
+		return percentOf(1-ratio) + " slower"
+	}
+	return "unchanged"
+}
+
+// overLink says how many points are not compared because they are faster than the link, or
+// returns "".
+func (b *resultsPage) overLink() string {
+	n, base, most := 0, 0, 0.0
+	for _, p := range b.points {
+		if p.over {
+			n++
+			most = max(most, p.get(b.of.Bandwidth), p.get(keyBase))
+			if p.get(keyBase) > b.linkRate() {
+				base++
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	whose := "a bandwidth"
+	switch base {
+	case n:
+		whose = "a bandwidth in the baseline"
+	case 0:
+		whose = "a bandwidth in the results"
+	}
+	return fmt.Sprintf("%s %s not compared: %s (up to %s) is higher than that of the link, %s, so it cannot be trusted.",
+		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
+}
+
+// once reports whether the compared points and their baselines were measured once each.
+func (b *resultsPage) once() bool {
+	return !slices.ContainsFunc(b.points, func(p *pagePoint) bool {
+		return p.get(keyRatio) > 0 && (len(p.line.rows) > 1 || len(p.base.rows) > 1)
+	})
+}
+
 // change returns the part of the answer that compares the results with the baseline.
-func (b *resultsPage) change() webpage.Part {
+// recommended says how the recommended settings changed.
+func (b *resultsPage) change(recommended []string) webpage.Part {
 	ratios := b.sortedRatios()
 	n := len(ratios)
-	if n == 0 {
+	over := b.overLink()
+	if n == 0 && over == "" {
 		return webpage.Part{}
 	}
-	slower, faster, same := b.changes()
-	part := webpage.Part{Title: "The bandwidth is the same as the baseline's."}
-	switch {
-	case slower > 0:
-		part.Title = fmt.Sprintf("Compared with the baseline, %s of %s %s slower.", group(slower), counted(n, "point"), is(slower))
-	case faster > 0:
-		part.Title = fmt.Sprintf("Compared with the baseline, no point is slower, and %s of %s %s faster.", group(faster), group(n), is(faster))
+	if n == 0 {
+		return webpage.Part{Title: "No point can be compared with the baseline.", Lines: []string{over}}
 	}
-	line := fmt.Sprintf("%s slower, %s faster, %s within %s. The median is %s× the baseline; the points range from %s× to %s×.",
-		group(slower), group(faster), group(same), percentOf(sameAs), threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
+	slower, faster, same := b.changes()
+	words := slices.Concat([]string{fmt.Sprintf("%s slower, %s faster (by more than %s)", group(slower), group(faster), percentOf(sameAs))}, recommended)
+	if b.once() {
+		words = append(words, "each measured once")
+	}
+	part := webpage.Part{Title: fmt.Sprintf("Compared with the baseline, of %s: %s.", counted(n, "point"), strings.Join(words, "; "))}
+	line := fmt.Sprintf("%s within %s. The median is %s× the baseline; the points range from %s× to %s×.",
+		counted(same, "point")+" "+is(same), percentOf(sameAs), threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 	if where := measuredAt(b.Baseline); where != "" {
 		line += " The baseline was measured on " + where + "."
 	}
 	part.Lines = []string{line}
+	if b.once() {
+		part.Lines = append(part.Lines, "Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.")
+	}
+	if over != "" {
+		part.Lines = append(part.Lines, over)
+	}
 	if worst := b.drops(); len(worst) > 0 {
 		var words []string
 		for _, p := range worst[:min(3, len(worst))] {
@@ -665,6 +725,9 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 	if own, base := b.Mixed(); own != nil {
 		s.Intro = strings.TrimSpace(fmt.Sprintf("Different programs measured the results (%s) and the baseline (%s), so their numbers are not comparable. %s",
 			strings.Join(own, ", "), strings.Join(base, ", "), s.Intro))
+	}
+	if over := b.overLink(); over != "" {
+		s.Intro = strings.TrimSpace(s.Intro + " " + over)
 	}
 	if b.match == nil {
 		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline", Value: group(gone)}, webpage.Fact{Name: "Only in the results", Value: group(added)})
