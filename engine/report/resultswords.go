@@ -138,8 +138,12 @@ func (b *resultsPage) recommend(c *choice, op operation) string {
 	if b.LinkRate > 0 {
 		result += fmt.Sprintf(", %s of %s", percentOf(rate/b.linkRate()), b.linkName())
 	}
-	verb := "Use"
+	verb, of := "Use", b.forWorkload(c, op)
 	switch {
+	case of != "" && op.name == "":
+		verb = "For" + strings.TrimPrefix(of, " with") + ", use"
+	case of != "":
+		verb = "For " + op.name + of + ", use"
 	case op.name != "" && len(c.rivals) == 1:
 		verb = op.name + " with"
 	case op.name != "":
@@ -349,8 +353,12 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 			cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])))
 	})
 	t := webpage.Table{Caption: "Recommended setting for each workload", Head: b.bestHead()}
-	if len(b.chosen(b.main)) > 0 {
-		t.Caption += ", with the alternatives below it"
+	if b.rivalRows() {
+		var names []string
+		for _, s := range b.chosen(b.main) {
+			names = append(names, s.label)
+		}
+		t.Caption += " and " + strings.Join(names, " and ") + ", fastest first"
 	}
 	top := map[string]float64{}
 	for _, key := range order {
@@ -389,7 +397,7 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 		names = append(names, s.label)
 	}
 	names = append(names, "I/O size", "I/Os per request", "GB/s")
-	if len(b.chosen(b.main)) > 0 {
+	if b.rivalRows() {
 		names = append(names, "vs. fastest")
 	}
 	if b.LinkRate > 0 {
@@ -398,7 +406,7 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	if b.BaseFile != "" {
 		names = append(names, "vs. baseline")
 	}
-	names = append(names, "one request")
+	names = append(names, "cache of one request", "time to move it")
 	if b.FirstToken > 0 {
 		names = append(names, "share of budget")
 	}
@@ -407,6 +415,13 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 		head = append(head, webpage.Cell{Text: "other settings"})
 	}
 	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
+}
+
+// rivalRows reports whether the table of best settings has several rows for a workload, so that
+// the workload does not determine the settings that are chosen.
+func (b *resultsPage) rivalRows() bool {
+	given := b.given(slices.Concat(b.main, b.rest))
+	return slices.ContainsFunc(b.chosen(b.main), func(s setting) bool { return !b.follows(s, given) })
 }
 
 // maxUnwrapped is the maximum length of other settings on one line of a table.
@@ -438,7 +453,7 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 		add(v)
 	}
 	rate := best.get(b.of.Bandwidth)
-	if len(b.chosen(b.main)) > 0 {
+	if b.rivalRows() {
 		add(ifKnown(rate, percentOf(rate/top)))
 	}
 	if b.LinkRate > 0 {
@@ -447,6 +462,7 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	if b.BaseFile != "" {
 		add(ifKnown(best.get(keyRatio), threeDigits(best.get(keyRatio))+"×"))
 	}
+	add(ifKnown(best.request, bytesOf(best.request*rate*1000)))
 	add(ifKnown(best.request, microsOf(best.request)))
 	if b.FirstToken > 0 {
 		share := percentOf(best.request / float64(b.FirstToken))
@@ -478,13 +494,18 @@ func ifKnown(x float64, text string) string {
 
 // settingsText lists the names and values of settings.
 func settingsText(list []setting, p Point) string {
+	return strings.Join(settingWords(list, p), ", ")
+}
+
+// settingWords returns the names and values of settings.
+func settingWords(list []setting, p Point) []string {
 	var words []string
 	for _, s := range list {
 		if word := wordOf(s, p); word != "" {
 			words = append(words, s.label+" "+word)
 		}
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {

@@ -355,8 +355,8 @@ func TestPageUse(t *testing.T) {
 	}
 	// The table of recommended settings has a command in each row.
 	rows := b.download(".save")
-	if lines := strings.Split(rows, "\n"); lines[0] != "op,I/O size,I/Os per request,GB/s,share of link,one request,runs,command,trusted points" ||
-		!strings.HasPrefix(lines[1], `READ,1 MiB,1,25,50%,41.9 us,1,"nixlbench --backend UCX --op_type READ --start_block_size 1048576 `) || !strings.HasSuffix(lines[2], `,1 of 2`) {
+	if lines := strings.Split(rows, "\n"); lines[0] != "op,I/O size,I/Os per request,GB/s,share of link,cache of one request,time to move it,runs,command,trusted points" ||
+		!strings.HasPrefix(lines[1], `READ,1 MiB,1,25,50%,1 MiB,41.9 us,1,"nixlbench --backend UCX --op_type READ --start_block_size 1048576 `) || !strings.HasSuffix(lines[2], `,1 of 2`) {
 		t.Errorf("the recommended settings are\n%s", rows)
 	}
 	b.check("in use")
@@ -534,6 +534,8 @@ func TestPageChoice(t *testing.T) {
 		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
 		// Another model is another workload: its 42.9 does not count.
 		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
+		// These are 20% and 19% of the link.
+		sized("READ", "DEEPSEEK_R1", 1<<20, 10), sized("READ", "QWEN3_32B", 1<<20, 9.5),
 		// The largest is the fastest.
 		sized("WRITE", "QWEN3_8B", 1<<20, 10), sized("WRITE", "QWEN3_8B", 1<<21, 20),
 		// Close to the link, larger I/Os cannot help.
@@ -545,17 +547,18 @@ func TestPageChoice(t *testing.T) {
 	}
 	page := string(text)
 	for _, want := range []string{
-		`<p class="big">For READ, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
-		"<p>Measured once, with model QWEN3_8B, pattern block, nixlbench ",
-		". A single run cannot tell small differences from noise. The table below has the setting for each of the 2 workloads.</p>",
-		`<p>3 settings are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p class="big">For READ with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
+		"<p>Measured once, with pattern block, nixlbench ",
+		". A single run cannot tell small differences from noise. The table below has the setting for each of the 4 workloads.</p>",
+		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
+		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
 		// 2 MiB at 43 and at 50 GB/s.
 		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
-		`<p class="big">For WRITE, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
+		`<p class="big">For WRITE with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
 		`<p>These are the largest I/Os measured, so larger ones may be faster.</p>`,
 		// The row of the table for the READ of this model.
-		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">1</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
+		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">2 MiB</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">1</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
@@ -563,6 +566,24 @@ func TestPageChoice(t *testing.T) {
 	}
 	if n := strings.Count(page, "so larger ones may be faster"); n != 1 {
 		t.Errorf("%d warnings about the largest sizes, want 1", n)
+	}
+
+	// Half of the size gives 97.5% of the bandwidth, so larger I/Os would not help. Both backends
+	// were measured for the workload, so the table has a row for each.
+	flat := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 39), sized("READ", "QWEN3_8B", 1<<21, 40), sized("READ", "QWEN3_8B", 1<<21, 8)}
+	flat[2].backend = "POSIX"
+	text, err = os.ReadFile(writePage(t, flat, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "use 1 I/O of 2 MiB per request, backend UCX: 40 GB/s") || strings.Contains(string(text), "may be faster") {
+		t.Error("a page of a flat curve recommends larger I/Os")
+	}
+	if !strings.Contains(string(text), `<p class="cap" aria-hidden="true">Recommended setting for each workload and backend, fastest first</p>`) || !strings.Contains(string(text), `<th scope="col" class="n">vs. fastest</th>`) {
+		t.Error("the table does not say that it has a row for each backend")
+	}
+	if strings.Contains(page, "vs. fastest") {
+		t.Error("the table compares settings, although each workload has only one")
 	}
 
 	// A bandwidth of more than 90% of the link's.
