@@ -185,7 +185,7 @@ func (b *resultsPage) givenText(p *pagePoint, except []setting) string {
 func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
 	p := c.point
 	rate := p.get(b.of.Bandwidth)
-	lines := []string{b.sampled(c, op)}
+	lines := []string{b.sampled(p, b.differing(op))}
 	if n := len(b.workloads(op.points)); n > 1 {
 		lines[0] += fmt.Sprintf(" The table below has the setting for each of the %s workloads.", group(n))
 	}
@@ -273,14 +273,17 @@ func (b *resultsPage) differing(op operation) []setting {
 	})
 }
 
-// sampled says what was measured, and how often. It omits the settings that the heading names.
-func (b *resultsPage) sampled(c *choice, op operation) string {
+// sampled says what was measured, and how often. It omits the settings in named.
+func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
 	line := "Measured once"
-	n := len(c.point.line.rows)
+	n := len(p.line.rows)
 	if n > 1 {
-		line = fmt.Sprintf("The median of %s, which differ by %s", counted(n, "run"), percentOf(c.point.spread))
+		line = "The median of " + counted(n, "run")
+		if !math.IsNaN(p.spread) {
+			line += ", which differ by " + percentOf(p.spread)
+		}
 	}
-	if words := b.givenText(c.point, b.differing(op)); words != "" {
+	if words := b.givenText(p, named); words != "" {
 		line += ", with " + words
 	}
 	if n == 1 {

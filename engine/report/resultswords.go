@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
 	"kvbench/engine/webpage"
 )
 
@@ -90,10 +92,20 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 // bandwidth, and what limits it. warn is set if no result can be trusted.
 func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) {
 	bad := b.untrusted()
+	one := len(b.points) == 1
 	if b.best(b.points) == nil {
 		part := webpage.Part{Title: "No result can be trusted, so there is no recommendation."}
-		part.Lines = append(b.doubts(bad), b.withoutLink()...)
+		if one {
+			part.Title = "One point: no recommendation is possible, and the point cannot be trusted."
+			if p := b.points[0]; len(p.line.rows) > 0 {
+				part.Lines = []string{b.sampled(p, nil)}
+			}
+		}
+		part.Lines = slices.Concat(part.Lines, b.doubts(bad), b.withoutLink())
 		return []webpage.Part{part}, true
+	}
+	if one {
+		parts = append(parts, webpage.Part{Title: "One point: no recommendation is possible."})
 	}
 	var changes []string
 	for _, op := range b.operations() {
@@ -159,7 +171,7 @@ func (b *resultsPage) withoutLink() []string {
 	if b.LinkRate > 0 {
 		return nil
 	}
-	return []string{"To compare the results with a link's bandwidth, set --link or --bandwidth."}
+	return []string{fmt.Sprintf("To compare the results with a link's bandwidth, run kvbench report %s --format html --link NAME, or set --bandwidth instead.", nixlbench.Quote(diag.Printable(filepath.Base(b.File))))}
 }
 
 // maxDoubts is the maximum number of reasons in the answer.
@@ -360,6 +372,9 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 		}
 		t.Caption += " and " + strings.Join(names, " and ") + ", fastest first"
 	}
+	if !b.repeated() {
+		t.Caption += ". Each point was measured once"
+	}
 	top := map[string]float64{}
 	for _, key := range order {
 		w := b.workload(groups[key][0])
@@ -410,11 +425,14 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	if b.FirstToken > 0 {
 		names = append(names, "share of budget")
 	}
-	head := webpage.Heads(len(b.bestOrder()), append(names, "runs")...)
+	if b.repeated() {
+		names = append(names, "runs")
+	}
+	head := webpage.Heads(len(b.bestOrder()), append(names, "trusted points")...)
 	if len(b.chosen(b.rest)) > 0 {
 		head = append(head, webpage.Cell{Text: "other settings"})
 	}
-	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
+	return append(head, webpage.Cell{Text: "command"})
 }
 
 // rivalRows reports whether the table of best settings has several rows for a workload, so that
@@ -471,17 +489,23 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 		}
 		add(ifKnown(best.request, share))
 	}
-	add(runs)
-	if len(b.chosen(b.rest)) > 0 {
-		row = append(row, webpage.Cell{Text: other, Wrap: len(other) > maxUnwrapped})
+	if b.repeated() {
+		add(runs)
 	}
-	row = append(row, webpage.Cell{Command: best.command})
 	counts := group(len(points) - bad)
 	if bad > 0 {
 		counts += " of " + group(len(points))
 	}
 	add(counts)
-	return row
+	if len(b.chosen(b.rest)) > 0 {
+		row = append(row, webpage.Cell{Text: other, Wrap: len(other) > maxUnwrapped})
+	}
+	return append(row, webpage.Cell{Command: best.command})
+}
+
+// repeated reports whether any point was measured more than once.
+func (b *resultsPage) repeated() bool {
+	return slices.ContainsFunc(b.points, func(p *pagePoint) bool { return len(p.line.rows) > 1 })
 }
 
 // ifKnown returns text, which describes x, or [none] if x is unknown.
@@ -792,7 +816,7 @@ const maxReasons = maxListed
 
 // reasonsOf returns the section that lists why points are not trusted.
 func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
-	s := webpage.Section{Title: "Not trusted", Intro: "The charts mark these points with a cross. Recommendations and fits ignore them."}
+	s := webpage.Section{Title: "Not trusted", Intro: "The charts mark these points with a cross, or with a triangle if they are off the scale. Recommendations and fits ignore them."}
 	if len(bad) == len(b.points) {
 		s.Intro = ""
 	}
@@ -822,7 +846,40 @@ func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
 		})
 	}
 	s.Tables = []webpage.Table{t}
+	if len(b.points) > 1 {
+		s.Tables = append(s.Tables, b.badTable(bad))
+	}
 	return s
+}
+
+// maxBad is the maximum number of points in the table of points that are not trusted.
+const maxBad = 10
+
+// badTable returns the table with the settings of the first points that are not trusted.
+func (b *resultsPage) badTable(bad []*pagePoint) webpage.Table {
+	list := slices.Concat(b.main, b.rest)
+	var names []string
+	for _, s := range list {
+		names = append(names, s.label)
+	}
+	t := webpage.Table{Caption: "Points that are not trusted", Head: webpage.Heads(len(list), append(names, "I/O size", "I/Os per request", "GB/s")...)}
+	t.Head = append(t.Head, webpage.Cell{Text: "reason"}, webpage.Cell{Text: "command"})
+	if len(bad) > maxBad {
+		t.Note = fmt.Sprintf("%s more are in the tables below the charts.", group(len(bad)-maxBad))
+		bad = bad[:maxBad]
+	}
+	for _, p := range bad {
+		var row []webpage.Cell
+		for _, cell := range labels(list, p.point) {
+			row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
+		}
+		size, count, rate := p.get(b.of.Size), p.get(b.of.Count), p.get(b.of.Bandwidth)
+		for _, text := range []string{ifKnown(size, bytesOf(size)), ifKnown(count, group(int(count))), ifKnown(rate, threeDigits(rate))} {
+			row = append(row, webpage.Cell{Text: text, Number: true})
+		}
+		t.Rows = append(t.Rows, append(row, webpage.Cell{Text: p.reason, Wrap: true}, webpage.Cell{Command: p.command}))
+	}
+	return t
 }
 
 // notes returns the section with the notes about points.
