@@ -373,7 +373,7 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 		t.Caption += " and " + strings.Join(names, " and ") + ", fastest first"
 	}
 	if !b.repeated() {
-		t.Caption += ". Each point was measured once"
+		t.Caption += "; each point was measured once"
 	}
 	top := map[string]float64{}
 	for _, key := range order {
@@ -707,7 +707,7 @@ func (b *resultsPage) change(recommended []string) webpage.Part {
 	if b.once() {
 		words = append(words, "each measured once")
 	}
-	part := webpage.Part{Title: fmt.Sprintf("Compared with the baseline, of %s: %s.", counted(n, "point"), strings.Join(words, "; "))}
+	part := webpage.Part{Title: fmt.Sprintf("%s compared with the baseline: %s.", counted(n, "point"), strings.Join(words, "; "))}
 	line := fmt.Sprintf("%s within %s. The median is %s× the baseline; the points range from %s× to %s×.",
 		counted(same, "point")+" "+is(same), percentOf(sameAs), threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 	if where := measuredAt(b.Baseline); where != "" {

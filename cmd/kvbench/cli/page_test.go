@@ -586,7 +586,7 @@ func TestPageChoice(t *testing.T) {
 	if !strings.Contains(string(text), "use 1 I/O of 2 MiB per request, backend UCX: 40 GB/s") || strings.Contains(string(text), "may be faster") {
 		t.Error("a page of a flat curve recommends larger I/Os")
 	}
-	if !strings.Contains(string(text), `<p class="cap" aria-hidden="true">Recommended setting for each workload and backend, fastest first. Each point was measured once</p>`) || !strings.Contains(string(text), `<th scope="col" class="n">vs. fastest</th>`) {
+	if !strings.Contains(string(text), `<p class="cap" aria-hidden="true">Recommended setting for each workload and backend, fastest first; each point was measured once</p>`) || !strings.Contains(string(text), `<th scope="col" class="n">vs. fastest</th>`) {
 		t.Error("the table does not say that it has a row for each backend")
 	}
 	if strings.Contains(page, "vs. fastest") {
@@ -618,7 +618,7 @@ func TestPageBaseline(t *testing.T) {
 	for _, want := range []string{
 		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
 		// The point of 60 GB/s, on a link of 50 GB/s, is not compared.
-		`<p class="big">Compared with the baseline, of 3 points: 1 slower, 1 faster (by more than 5%); recommended READ 25% faster; each measured once.</p>`,
+		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ 25% faster; each measured once.</p>`,
 		"<p>1 point is not compared: a bandwidth in the baseline (up to 60 GB/s) is higher than that of the link, ib_ndr (50 GB/s), so it cannot be trusted.</p>",
 		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",
 		"<p>1 point is within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
