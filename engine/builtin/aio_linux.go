@@ -15,7 +15,7 @@ type aio struct {
 	events   []aioEvent
 }
 
-// aioControl is struct iocb of linux/aio_abi.h. The fields without a name stay 0.
+// aioControl is struct iocb of linux/aio_abi.h. The unnamed fields remain 0.
 type aioControl struct {
 	data         uint64
 	_            uint64

@@ -25,7 +25,7 @@ type async struct {
 	posted int64 // blocks of the batch that were submitted
 	flying int64 // I/Os that have not ended
 	failed error
-	end    func(i, result int64) // ended, without an allocation for each use
+	end    func(i, result int64) // the method ended, stored to avoid an allocation for each use
 }
 
 func newAsync(w *worker, k kernel, size int64) *async {
@@ -44,7 +44,7 @@ func (q *async) submit() error {
 	for q.posted < q.of.batch && q.flying < q.size {
 		n, err := q.kernel.submit(q.posted, min(q.of.batch-q.posted, q.size-q.flying))
 		if errors.Is(err, unix.EAGAIN) && q.flying > 0 {
-			return nil // there is room when an I/O ends
+			return nil // there will be room when an I/O ends
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.of.of.job.file, err)

@@ -15,7 +15,7 @@ type ring struct {
 	file     int
 	shared   [][]byte
 	entries  []ringEntry
-	tail     *uint32 // of the entries
+	tail     *uint32 // the tail index of the submission ring
 	events   []ringEvent
 	from, to *uint32 // events that have not been reaped
 }
@@ -120,7 +120,7 @@ func (q *ring) submit(first, n int64) (int64, error) {
 	}
 	atomic.StoreUint32(q.tail, tail+uint32(n))
 	done, err := q.enter(n, 0)
-	atomic.StoreUint32(q.tail, tail+uint32(done)) // takes back what the kernel did not accept
+	atomic.StoreUint32(q.tail, tail+uint32(done)) // removes the entries that the kernel did not accept
 	return done, err
 }
 

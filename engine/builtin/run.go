@@ -200,7 +200,8 @@ func (b *bench) workersOf(kind string, block, batch int64) ([]*worker, error) {
 	return workers, nil
 }
 
-// closeAll closes the queues at the same time, because Linux takes long to close one.
+// closeAll closes the queues at the same time, because Linux takes a long time
+// to close one.
 func closeAll(workers []*worker) {
 	var all sync.WaitGroup
 	for _, w := range workers {
@@ -224,7 +225,7 @@ func each(workers []*worker, f func(*worker) error) error {
 // in its part of the memory.
 type worker struct {
 	of             *bench
-	at             int64 // offset of its part in both
+	at             int64 // offset of the worker's part in the file and in the memory
 	block, batch   int64
 	queue          queue
 	prep, post, tx []time.Duration
@@ -247,7 +248,7 @@ func (w *worker) repeat(n int64, timed bool) error {
 		if err := w.of.ctx.Err(); err != nil {
 			return err
 		}
-		begin := time.Since(start) // takes half the time of Now
+		begin := time.Since(start) // takes half the time that time.Now takes
 		prepared := time.Since(start)
 		if err := w.queue.post(); err != nil {
 			return err

@@ -299,7 +299,8 @@ func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, lab
 	return []axisItem{{Value: l.parse(f, from), origin: origin}, {Value: l.parse(f, to), origin: origin}}, nil
 }
 
-// whole parses a whole number in the same way as an override of the field.
+// whole parses a whole number in the same way that overrides of the field are
+// parsed.
 func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	v := l.parse(f, text)
 	n, ok := v.Formula()
@@ -377,8 +378,8 @@ func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts returns, as text, the values of the field with the given name in formulas. There
-// are several values if the field is an axis.
+// Texts returns, as strings, the values of the field with the given name in
+// formulas. There are several values if the field is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []data.Fact{c.Values[name]}
 	for _, a := range c.Axes {

@@ -346,7 +346,8 @@ func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {
 	return nil
 }
 
-// spell replaces a text with the field's known word that matches it, if there is one.
+// spell replaces a string with the matching known word of the field, if there
+// is one.
 func spell(f *schema.Field, v *data.Value) {
 	if v.Kind == data.Text {
 		v.Text = schema.Spelling(v.Text, f.Known())

@@ -18,13 +18,13 @@ import (
 // file.
 const (
 	maxDepth   = 100     // levels of mappings and lists
-	maxPath    = 1000    // bytes of the names that lead to a value
+	maxPath    = 1000    // bytes of the names on the path to a value
 	maxTokens  = 300_000 // size of a CUE file in bytes
 	maxFaults  = 100     // characters that are not valid in CUE
 	maxChain   = 1000    // consecutive operators, dots and colons in a CUE file
 	maxString  = 10_000  // bytes of a string or a number in CUE
 	MaxPattern = 1000    // bytes of a regular expression
-	maxSearch  = 100_000 // bytes of a text that is parsed again to find a line
+	maxSearch  = 100_000 // size in bytes of a file that is parsed again to find the line of an error
 )
 
 // limits are the maximum numbers of values in a file, in a list, and in a

@@ -5,7 +5,8 @@ package data
 import (
 	"cuelang.org/go/cue"
 
-	// This is the only package that kvbench's own CUE files import. Other files cannot import packages.
+	// This is the only package of CUE's standard library that kvbench's own CUE
+	// files import. Users' files cannot import any.
 	_ "cuelang.org/go/pkg/strings"
 )
 

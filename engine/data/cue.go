@@ -237,7 +237,7 @@ func FromCUE(err error, at diag.Pos) error {
 			pos = at // the schema requires the field, but the user's file lacks it
 		}
 		d := diag.Errorf(pos, format, args...)
-		if d.Msg == "" { // errors of other packages, wrapped
+		if d.Msg == "" { // wrapped errors from other packages
 			d.Msg = e.Error()
 		}
 		if format == "reference %q not found" && len(args) == 1 {
@@ -330,7 +330,7 @@ func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error
 }
 
 // Members evaluates everything in a definition of a struct, including optional fields. It
-// returns the fields themselves, and reports whether there are constraints on others.
+// returns the fields, and reports whether there are constraints on other fields.
 func Members(v cue.Value) (list []Member, others bool, err error) {
 	iter, err := v.Fields(cue.All())
 	if err != nil {

@@ -83,8 +83,8 @@ func DocumentOf(file string, t *Tree) (*Document, error) {
 	return d, d.flattenTree("", t)
 }
 
-// PartOf is like [DocumentOf], but returns only the leaves of the fields that the file
-// itself defines, for which says returns true.
+// PartOf is like [DocumentOf], but returns only the leaves of the fields for
+// which says returns true, which are those that the file itself defines.
 func PartOf(file string, t *Tree, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	fields, err := t.Struct(file)

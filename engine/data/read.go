@@ -36,7 +36,7 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	at := diag.Pos{File: name}
 	limit := limit(name)
 	data, large, err := input.ReadAll(name, limit, watch)
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // the byte order mark that some editors add
 	switch {
 	case err != nil:
 		return nil, err
@@ -187,7 +187,7 @@ func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
 
 func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
-// jsonError returns an error that says what is wrong with a JSON text, and where.
+// jsonError returns an error that says what is wrong with JSON text, and where.
 func jsonError(name string, data []byte) error {
 	var v any
 	err := stdjson.Unmarshal(data, &v)
@@ -216,9 +216,9 @@ var jsonHints = map[string]string{
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
-// faultyLine returns the number of the first line in a YAML text that triggers the parser's
-// message, or 0. It is needed because the parser usually reports only where the enclosing
-// mapping begins.
+// faultyLine returns the number of the first line of YAML text that triggers
+// the parser's message, or 0. It is needed because the parser usually reports
+// only where the enclosing mapping begins.
 func faultyLine(name string, data []byte, msg string) int {
 	if len(data) > maxSearch {
 		return 0

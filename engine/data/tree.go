@@ -6,21 +6,22 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Tree is an evaluated value with everything in it, except definitions and hidden and
-// optional fields. CUE sorts the fields of a struct each time it lists them, and starts an
-// evaluation for each path that it looks up; a tree does that only once.
+// Tree is an evaluated value and everything in it, except definitions, hidden
+// fields, and optional fields. CUE sorts the fields of a struct each time it
+// lists them, and starts an evaluation for each path that it looks up; a tree
+// does that only once.
 type Tree struct {
 	Value  cue.Value
-	Name   string // of the field; "" for other values
+	Name   string // the name of the field; "" if the value is not a field
 	Kind   cue.Kind
-	Fields []Tree // of a struct, in the order of the file
-	Items  []Tree // of a list
+	Fields []Tree // the fields of a struct, in the order of the file
+	Items  []Tree // the items of a list
 
 	err error // why the fields of a struct cannot be listed
 }
 
-// TreeOf evaluates everything in a value. It reads up to a maximum depth, because lists and
-// structs may be shared, so that a small file contains a huge number of values.
+// TreeOf evaluates everything in a value, up to a maximum depth. Because lists
+// and structs may be shared, a small file may contain a huge number of values.
 func TreeOf(file string, v cue.Value) (*Tree, error) {
 	t, n := &Tree{Value: v}, 0
 	return t, t.grow(file, maxDepth, &n)
@@ -38,7 +39,7 @@ func (t *Tree) grow(file string, depth int, n *int) error {
 	case cue.StructKind, cue.BottomKind: // or a struct or a list with an error in it
 		iter, err := t.Value.Fields()
 		if t.err = err; err != nil {
-			return nil // what reads the fields reports it
+			return nil // the code that reads the fields reports it
 		}
 		for iter.Next() {
 			if sel := iter.Selector(); sel.IsString() {

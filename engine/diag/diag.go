@@ -276,7 +276,7 @@ func More(file string, n int) error {
 }
 
 // Shown returns the diagnostics to print: for each file, only the first
-// [MaxShown] and the number of the rest.
+// [MaxShown], and a count of the rest.
 func Shown(list List) List {
 	if len(list) <= MaxShown {
 		return list
@@ -430,10 +430,10 @@ func Rel(dir, file string) string {
 }
 
 // Printable returns s as one line of text that is safe to print in a terminal or a CI log.
-// It writes characters that are invisible, or that would move the cursor, start a new line,
-// or reverse the order of other characters, as Go escapes, except for tabs. It also escapes
-// commands that GitHub and Azure runners would execute: a :: at the beginning, and ##[ or
-// ##word[ anywhere.
+// Characters other than tabs that are invisible, or that would move the cursor, start a
+// new line, or reverse the order of other characters, are written as Go escapes. Printable
+// also escapes commands that GitHub and Azure runners would execute: a :: at the
+// beginning, and ##[ or ##word[ anywhere.
 func Printable(s string) string { return printable(s, -1) }
 
 // printable is like [Printable], but returns only the first n characters of s, or all of

@@ -66,8 +66,8 @@ type verifier struct {
 	row     map[string]*Found // the numbers in the line that is being checked, or nil
 }
 
-// Verify compares a log with the plan for a request. To explain differences, it tries the
-// causes in first before the causes in the schema.
+// Verify compares a log with the plan for a request. To explain differences, it
+// tries the given causes, and then the causes in the schema.
 func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.LogCause) (*Result, error) {
 	v := &verifier{log: log, logs: planner.Schema().Logs.Get(), planner: planner}
 	if err := v.compile(); err != nil {
@@ -251,8 +251,8 @@ func (v *verifier) findings() []Finding {
 	return list
 }
 
-// first returns, among the findings with a name, the first one that differs or else the
-// first one.
+// first returns the first finding with the given name that differs or, if none
+// differs, the first finding with that name.
 func (v *verifier) first(what string) (first Finding, found bool) {
 	for _, row := range v.rows(what) {
 		v.use(row)
@@ -303,7 +303,7 @@ func (v *verifier) use(row map[string]*Found) {
 	}
 }
 
-// value returns the value in the log that a name with a prefix refers to.
+// value returns the value from the log that a prefixed name refers to.
 func (v *verifier) value(name string) (*Found, bool) {
 	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
 		if short, ok := strings.CutPrefix(name, prefix); ok {

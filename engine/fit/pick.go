@@ -169,10 +169,10 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 		wanted = others
 	}
 	where := make([]string, len(wanted))
-	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything you set: ")
+	d := diag.Errorf(diag.Pos{}, "no nixlbench release supports all of these settings: ")
 	for i, w := range wanted {
 		words, span := p.words(w)
-		where[i] = words + " is in " + span
+		where[i] = words + " (" + span + ")"
 		d.Usage = d.Usage || w.Origin.Kind == data.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
@@ -209,7 +209,7 @@ func (p *picker) words(w Wanted) (words, span string) {
 		words, span = words+" "+w.Text, p.n.Span(era)
 	}
 	if w.Origin.Kind != data.FromFlag {
-		words += " (" + w.Origin.String() + ")"
+		words += " from " + w.Origin.String()
 	}
 	return words, span
 }

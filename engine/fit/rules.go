@@ -186,7 +186,7 @@ func (r *Release) checkGiven(req *Request) error {
 			continue
 		}
 		if era, known := f.Values[v.Str]; known {
-			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, r.bench.Span(era), r.release).
+			errs = append(errs, v.Origin.Errorf("%s exists only in nixlbench %s, but the release is %s", v.Str, r.bench.Span(era), r.release).
 				WithHint("select such a release with --nixlbench_release, or use one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
@@ -198,7 +198,7 @@ func (r *Release) checkGiven(req *Request) error {
 // lacks returns the error for a flag that the release does not have. The error names
 // equivalent flags that the release does have.
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
-	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
+	d := from.Errorf("exists only in nixlbench %s, but %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {
 		d = from.Errorf("nixlbench %s does not have this flag", r.release)
 	}

@@ -20,7 +20,7 @@ type compiler struct {
 	p    *Program
 	errs map[Ref][]*diag.Diag
 	// For each slot:
-	parsed []*parsed // the syntax of formulas that were parsed and have valid syntax
+	parsed []*parsed // the syntax of the formulas that were parsed without errors
 	wants  []Kind
 	state  []uint8
 	path   []Ref // slots being compiled, each of which depends on the next
@@ -311,9 +311,10 @@ type checker struct {
 	sides  *sides
 
 	// For compiling for a frame of a space; see special.go. live counts the reads of values
-	// that vary.
-	frame *Frame
-	live  int
+	// that vary, and varying is a bit set of the varying inputs that these values depend on.
+	frame   *Frame
+	live    int
+	varying []uint64
 
 	// For [Program.facts]: whether the formula selects a fixed entry of a table, and whether
 	// it tests whether a name is set.
@@ -339,12 +340,12 @@ func (k *checker) errorf(off int, format string, args ...any) *diag.Diag {
 	return d
 }
 
-// need compiles an operand that must have the given kind. who is the operator or function
-// that needs the operand.
-func (k *checker) need(n ast.Node, kind Kind, who string) code {
+// need compiles an operand that must have the given kind. caller names the
+// operator or function that needs the operand, for error messages.
+func (k *checker) need(n ast.Node, kind Kind, caller string) code {
 	c := k.expr(n)
 	if c.kind != kind && c.kind != broken {
-		k.errorf(start(n), "%s needs %s, not %s", who, kind, c.kind)
+		k.errorf(start(n), "%s needs %s, not %s", caller, kind, c.kind)
 		return brokenCode
 	}
 	return c
@@ -464,13 +465,14 @@ func (k *checker) names() []string {
 func (k *checker) read(r Ref, off int) code {
 	at := k.at(off)
 	if k.frame != nil {
-		if !k.frame.space.Varies(r) {
-			if c := k.evaluated(k.reading(r, at)); c.known != nil {
-				return c
-			}
+		if c, ok := k.constant(r, at); ok {
+			return c
 		}
-		k.live++
 		r = k.follow(r)
+		if c, ok := k.constant(r, at); ok {
+			return c
+		}
+		k.reads(r)
 	}
 	return k.reading(r, at)
 }
@@ -525,16 +527,16 @@ func (k *checker) reading(r Ref, at place) code {
 
 func (k *checker) unary(n *ast.UnaryNode) code {
 	at := k.at(n.Location().From)
-	who := fmt.Sprintf("%q", n.Operator)
+	caller := fmt.Sprintf("%q", n.Operator)
 	switch n.Operator {
 	case "not", "!":
-		x := k.need(n.Node, Bool, who)
+		x := k.need(n.Node, Bool, caller)
 		if x.known != nil && x.kind == Bool {
 			return constant(Truth(!x.known.Bool))
 		}
 		return code{kind: Bool, cond: func(f *Frame) bool { return !x.cond(f) }}
 	case "-":
-		x := k.need(n.Node, Num, who)
+		x := k.need(n.Node, Num, caller)
 		if v, ok := x.number().neg(); x.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
@@ -546,8 +548,8 @@ func (k *checker) unary(n *ast.UnaryNode) code {
 			return f.fail(at, "-(%s) does not fit in 64 bits", v)
 		}}
 	case "+":
-		return k.need(n.Node, Num, who)
+		return k.need(n.Node, Num, caller)
 	}
-	k.errorf(at.off, "%s is not supported in formulas", who)
+	k.errorf(at.off, "%s is not supported in formulas", caller)
 	return brokenCode
 }

@@ -64,8 +64,9 @@ func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 	return true
 }
 
-// usesByFacts finds the slots that a formula uses with the help of the formula's facts, and
-// marks the formula's slot as late. It returns false if there are no usable facts.
+// usesByFacts finds the slots that a formula uses, based on the formula's
+// facts, and marks the formula's slot as late. It returns false if there are no
+// usable facts.
 func (p *Program) usesByFacts(s *slot) bool {
 	if s.src.Facts.kind() == Any {
 		return false

@@ -26,7 +26,7 @@ type Function struct {
 type function struct {
 	Function
 	args    int
-	compile func(k *checker, args []ast.Node, at place, who string) code
+	compile func(k *checker, args []ast.Node, at place, caller string) code
 }
 
 // functions contains all functions, keyed by name. init fills it, because the compile
@@ -128,8 +128,8 @@ func (k *checker) call(name string, args []ast.Node, off int) code {
 	return fn.compile(k, args, k.at(off), name+"()")
 }
 
-func absFunc(k *checker, args []ast.Node, at place, who string) code {
-	x := k.need(args[0], Num, who).num
+func absFunc(k *checker, args []ast.Node, at place, caller string) code {
+	x := k.need(args[0], Num, caller).num
 	return code{kind: Num, num: func(f *Frame) Rat {
 		a := x(f)
 		if a.n >= 0 {
@@ -146,10 +146,10 @@ func absFunc(k *checker, args []ast.Node, at place, who string) code {
 // the most common case, it does not create a reduced fraction, because
 // computing the gcd costs more than everything else.
 func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
-	return func(k *checker, args []ast.Node, _ place, who string) code {
+	return func(k *checker, args []ast.Node, _ place, caller string) code {
 		n, ok := args[0].(*ast.BinaryNode)
 		if !ok || n.Operator != "/" {
-			x := k.need(args[0], Num, who).num
+			x := k.need(args[0], Num, caller).num
 			return code{kind: Num, num: func(f *Frame) Rat { return round(x(f)) }}
 		}
 		x, y := k.need(n.Left, Num, `"/"`).num, k.need(n.Right, Num, `"/"`).num
@@ -168,9 +168,9 @@ func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*c
 // binaryFunc compiles a function of two numbers. check returns what is wrong with the
 // numbers, or "".
 func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong string)) func(*checker, []ast.Node, place, string) code {
-	return func(k *checker, args []ast.Node, at place, who string) code {
-		x, y := k.need(args[0], Num, who).num, k.need(args[1], Num, who).num
-		name := strings.TrimSuffix(who, "()")
+	return func(k *checker, args []ast.Node, at place, caller string) code {
+		x, y := k.need(args[0], Num, caller).num, k.need(args[1], Num, caller).num
+		name := strings.TrimSuffix(caller, "()")
 		return code{kind: Num, num: func(f *Frame) Rat {
 			a, b := x(f), y(f)
 			if wrong := check(a, b); wrong != "" {
@@ -217,7 +217,7 @@ func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, 
 // elements of a single list. If sum is set, the argument must be a list, and the result for
 // an empty list is 0.
 func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node, place, string) code {
-	return func(k *checker, args []ast.Node, at place, who string) code {
+	return func(k *checker, args []ast.Node, at place, caller string) code {
 		step := func(f *Frame, a, b Rat) Rat {
 			v, ok := op(a, b)
 			if !ok {
@@ -229,7 +229,7 @@ func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node
 			// The elements of a list literal are handled like arguments.
 			array, ok := args[0].(*ast.ArrayNode)
 			if !ok {
-				return foldList(k, args[0], at, who, step, sum)
+				return foldList(k, args[0], at, caller, step, sum)
 			}
 			args = array.Nodes
 			if len(args) == 0 {
@@ -239,7 +239,7 @@ func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node
 		}
 		nums := make([]func(*Frame) Rat, len(args))
 		for i, a := range args {
-			nums[i] = k.need(a, Num, who).num
+			nums[i] = k.need(a, Num, caller).num
 		}
 		if len(nums) == 2 {
 			x, y := nums[0], nums[1]
@@ -255,7 +255,7 @@ func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node
 	}
 }
 
-func foldList(k *checker, arg ast.Node, at place, who string, step func(*Frame, Rat, Rat) Rat, sum bool) code {
+func foldList(k *checker, arg ast.Node, at place, caller string, step func(*Frame, Rat, Rat) Rat, sum bool) code {
 	list := k.expr(arg)
 	switch {
 	case list.kind == broken:
@@ -267,14 +267,14 @@ func foldList(k *checker, arg ast.Node, at place, who string, step func(*Frame, 
 		if sum {
 			what = "a list of numbers"
 		}
-		k.errorf(start(arg), "%s needs %s, not %s", who, what, list.kind)
+		k.errorf(start(arg), "%s needs %s, not %s", caller, what, list.kind)
 		return code{kind: Num}
 	}
 	return code{kind: Num, num: func(f *Frame) Rat {
 		l := list.nums(f)
 		if len(l) == 0 {
 			if !sum {
-				f.fail(at, "%s of an empty list", who)
+				f.fail(at, "%s of an empty list", caller)
 			}
 			return Rat{}
 		}
@@ -286,7 +286,7 @@ func foldList(k *checker, arg ast.Node, at place, who string, step func(*Frame, 
 	}}
 }
 
-func lenFunc(k *checker, args []ast.Node, _ place, who string) code {
+func lenFunc(k *checker, args []ast.Node, _ place, caller string) code {
 	x := k.expr(args[0])
 	c := code{kind: Num}
 	switch x.kind {
@@ -298,25 +298,25 @@ func lenFunc(k *checker, args []ast.Node, _ place, who string) code {
 		c.num = func(f *Frame) Rat { return Int(int64(len(x.strs(f)))) }
 	case broken:
 	default:
-		k.errorf(start(args[0]), "%s needs a list or a string, not %s", who, x.kind)
+		k.errorf(start(args[0]), "%s needs a list or a string, not %s", caller, x.kind)
 	}
 	return c
 }
 
-func splitFunc(k *checker, args []ast.Node, at place, who string) code {
-	x, sep := k.need(args[0], Str, who).str, k.need(args[1], Str, who).str
+func splitFunc(k *checker, args []ast.Node, at place, caller string) code {
+	x, sep := k.need(args[0], Str, caller).str, k.need(args[1], Str, caller).str
 	return code{kind: StrList, strs: func(f *Frame) []string {
 		s, sep := x(f), sep(f)
 		if sep == "" {
-			f.fail(at, "%s needs a separator", fmt.Sprint(who))
+			f.fail(at, "%s needs a separator", fmt.Sprint(caller))
 			return nil
 		}
 		return strings.Split(s, sep)
 	}}
 }
 
-func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
-	x := k.need(args[0], Str, who).str
+func isIPFunc(k *checker, args []ast.Node, _ place, caller string) code {
+	x := k.need(args[0], Str, caller).str
 	return code{kind: Bool, cond: func(f *Frame) bool {
 		_, err := netip.ParseAddr(x(f))
 		return err == nil
@@ -324,8 +324,8 @@ func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
 }
 
 // givenFunc compiles a test of whether an input has a value.
-func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
-	r, ok := k.askable(args[0], who)
+func givenFunc(k *checker, args []ast.Node, _ place, caller string) code {
+	r, ok := k.askable(args[0], caller)
 	if !ok {
 		return brokenCode
 	}
@@ -338,12 +338,12 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 // canBeAsked reports whether formulas can ask whether a value is set.
 func (s *slot) canBeAsked() bool { return s.class == input || s.class == preset || s.given }
 
-// askable returns the input that n names. who is the function or operator that tests
-// whether the input is set.
-func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
+// askable returns the input that n names. caller names the function or operator
+// that tests whether the input is set, for error messages.
+func (k *checker) askable(n ast.Node, caller string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok {
-		k.errorf(start(n), "%s needs a name", who)
+		k.errorf(start(n), "%s needs a name", caller)
 		return 0, false
 	}
 	r, ok := k.p.names[k.unit.means(id.Value)]
@@ -353,11 +353,11 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 	}
 	k.asks = true
 	if !k.p.slots[r].canBeAsked() && !k.partial {
-		k.errorf(start(id), "%s tests whether an input is set, but %s is computed", who, id.Value)
+		k.errorf(start(id), "%s tests whether an input is set, but %s is computed", caller, id.Value)
 		return 0, false
 	}
 	if k.frame != nil && k.frame.space.Varies(r) {
-		k.live++
+		k.reads(r)
 	}
 	return r, true
 }

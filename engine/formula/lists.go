@@ -7,10 +7,11 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// numbersFunc compiles a call that parses whole numbers separated by commas. For any other
-// text, the result is an empty list, which conditions can reject.
-func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
-	x := k.need(args[0], Str, who).str
+// numbersFunc compiles a call that parses whole numbers separated by commas.
+// For any other string, the result is an empty list, which conditions can
+// reject.
+func numbersFunc(k *checker, args []ast.Node, _ place, caller string) code {
+	x := k.need(args[0], Str, caller).str
 	return code{kind: NumList, nums: func(f *Frame) []Rat {
 		var list []Rat
 		for part := range strings.SplitSeq(x(f), ",") {
@@ -25,13 +26,13 @@ func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
 }
 
 // sumFirstFunc compiles a call that adds up the first numbers in a list.
-func sumFirstFunc(k *checker, args []ast.Node, at place, who string) code {
-	list, count := k.need(args[0], NumList, who).nums, k.need(args[1], Num, who).num
+func sumFirstFunc(k *checker, args []ast.Node, at place, caller string) code {
+	list, count := k.need(args[0], NumList, caller).nums, k.need(args[1], Num, caller).num
 	return code{kind: Num, num: func(f *Frame) Rat {
 		l, n := list(f), count(f)
 		c, ok := n.Int64()
 		if !ok || c < 0 || c > int64(len(l)) {
-			return f.fail(at, "%s: cannot add up the first %s of %d numbers", who, n, len(l))
+			return f.fail(at, "%s: cannot add up the first %s of %d numbers", caller, n, len(l))
 		}
 		var sum Rat
 		for _, x := range l[:c] {

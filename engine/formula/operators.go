@@ -13,28 +13,28 @@ import (
 
 func (k *checker) binary(n *ast.BinaryNode) code {
 	off := n.Location().From
-	who := strconv.Quote(n.Operator)
+	caller := strconv.Quote(n.Operator)
 	switch n.Operator {
 	case "+", "-", "*", "/", "%":
-		l, r := k.need(n.Left, Num, who), k.need(n.Right, Num, who)
+		l, r := k.need(n.Left, Num, caller), k.need(n.Right, Num, caller)
 		return arithmetic(n.Operator, l, r, k.at(off))
 	case "and", "&&":
-		left := k.need(n.Left, Bool, who)
+		left := k.need(n.Left, Bool, caller)
 		if k.decided(left, false) {
 			return left
 		}
-		right := k.need(n.Right, Bool, who)
+		right := k.need(n.Right, Bool, caller)
 		if k.frame != nil && k.decided(left, true) {
 			return right
 		}
 		l, r := left.cond, right.cond
 		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) && r(f) }}
 	case "or", "||":
-		left := k.need(n.Left, Bool, who)
+		left := k.need(n.Left, Bool, caller)
 		if k.decided(left, true) {
 			return left
 		}
-		right := k.need(n.Right, Bool, who)
+		right := k.need(n.Right, Bool, caller)
 		if k.frame != nil && k.decided(left, false) {
 			return right
 		}
@@ -52,18 +52,18 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	case "contains", "startsWith", "endsWith":
 		l := k.expr(n.Left)
 		if l.kind == NumList || l.kind == StrList {
-			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind).WithHint("write x in list")
+			k.errorf(start(n.Left), "%s needs a string, not %s", caller, l.kind).WithHint("write x in list")
 			return brokenCode
 		} else if l.kind != Str && l.kind != broken {
-			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind)
+			k.errorf(start(n.Left), "%s needs a string, not %s", caller, l.kind)
 		}
-		x, y := l.str, k.need(n.Right, Str, who).str
+		x, y := l.str, k.need(n.Right, Str, caller).str
 		test := map[string]func(string, string) bool{
 			"contains": strings.Contains, "startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix,
 		}[n.Operator]
 		return code{kind: Bool, cond: func(f *Frame) bool { return test(x(f), y(f)) }}
 	}
-	k.errorf(off, "%s is not supported in formulas", who)
+	k.errorf(off, "%s is not supported in formulas", caller)
 	return brokenCode
 }
 
@@ -454,13 +454,13 @@ func (k *checker) member(n *ast.MemberNode) code {
 	}}
 }
 
-// lookup compiles the use of a table.
+// lookup compiles an expression that reads a table.
 func (k *checker) lookup(t *slot, property ast.Node) code {
 	off := start(property)
 	key := k.need(property, Str, fmt.Sprintf("the key of %s", t.name))
 	switch {
 	case key.kind == broken:
-		return code{kind: t.kind} // the error has been reported, and the kind is known anyway
+		return code{kind: t.kind} // the error has been reported, but the kind is still known
 	case key.known != nil:
 		k.keyed = true
 		r, ok := t.elems[key.known.Str]
@@ -531,7 +531,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	return c
 }
 
-// noKey is the message for a key that a table does not have.
+// noKey is the error message for a key that a table does not have.
 const noKey = "%s has no %q"
 
 // suggest adds a hint with the existing keys to a noKey error.

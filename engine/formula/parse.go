@@ -62,8 +62,8 @@ var refused = map[string]string{
 	"nil":     "",
 }
 
-// Names returns the names that a formula refers to, in the order of first use. It returns
-// none if the text is not a formula.
+// Names returns the names that a formula refers to, in the order of first use.
+// It returns nil if the text is not a formula.
 func Names(text string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
 	if len(errs) > 0 {
@@ -171,15 +171,16 @@ func Check(name string, src Source) error {
 var texts struct {
 	sync.Mutex
 	known map[string]*parsed
-	bytes int // the total length of the texts in known
+	bytes int // the total length of the formulas in known
 }
 
-// maxTexts is the maximum total length, in bytes, of the cached texts. It is far more than
-// kvbench's own formulas need, and limits the memory that untrusted files can use.
+// maxTexts is the maximum total length, in bytes, of the cached formulas. It is
+// far more than kvbench's own formulas need, and limits the memory that untrusted
+// files can use.
 const maxTexts = 128 << 10
 
-// parse parses the unit's text and returns its syntax or its errors. It caches the syntax
-// of texts that are not simple.
+// parse parses the unit's text and returns its syntax or its errors. It caches
+// the syntax of formulas that are not simple.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	if p := simple(u.src.Text); p != nil {
 		return p, nil
@@ -243,10 +244,10 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 	return p, nil
 }
 
-// simple returns the syntax of a text that consists only of a whole number, a string, true
-// or false, a name, or a table entry selected by a name. It returns nil for other texts. It
-// saves time because half of all evaluated formulas are this simple, and the parser takes 2
-// µs for each.
+// simple returns the syntax of a formula that consists only of a whole number, a string,
+// true or false, a name, or a table entry selected by a name. It returns nil for other
+// formulas. It saves time because half of all evaluated formulas are this simple, and
+// the parser takes 2 µs for each.
 func simple(text string) *parsed {
 	if text == "" || len(text) > maxSimple {
 		return nil
@@ -288,10 +289,10 @@ func simple(text string) *parsed {
 	return p
 }
 
-// maxSimple is the maximum length of a simple text.
+// maxSimple is the maximum length of a simple formula.
 const maxSimple = 200
 
-// wordAt returns the name or number at the beginning of a text, or "".
+// wordAt returns the name or number at the beginning of a string, or "".
 func wordAt(text string) string {
 	n := 0
 	for n < len(text) && (isLetter(text[n]) || isDigit(text[n])) {
@@ -300,7 +301,7 @@ func wordAt(text string) string {
 	return text[:n]
 }
 
-// isName reports whether a text is a name and nothing else.
+// isName reports whether a string is a name and nothing else.
 func isName(text string) bool {
 	if text == "" || !isLetter(text[0]) || len(wordAt(text)) < len(text) || slices.Contains(reserved, text) {
 		return false
@@ -309,8 +310,8 @@ func isName(text string) bool {
 	return !bad
 }
 
-// isPlain reports whether a text certainly contains nothing that scan would reject. Most
-// texts are plain, so they need not be read twice.
+// isPlain reports whether a formula certainly contains nothing that scan would
+// reject. Most formulas are plain, so they need not be read twice.
 func isPlain(text string) bool {
 	for i := 0; i < len(text); {
 		c, next := text[i], byte(' ')
@@ -500,8 +501,8 @@ func (p *parsed) part(from, to int) string {
 }
 
 // measure rejects trees that are too large, and collects the names in use. Because the
-// parser shares nodes, such as the b in a < b < c, a small text can become a huge tree.
-// Therefore, counting stops at the limit.
+// parser shares nodes, such as the b in a < b < c, a short formula can become a huge
+// tree. Therefore, counting stops at the limit.
 func (p *parsed) measure(at func(int) place) *diag.Diag {
 	nodes := 0
 	var err *diag.Diag
@@ -576,13 +577,13 @@ func children(n ast.Node, f func(ast.Node)) {
 	}
 }
 
-// start returns the offset of the first character of n, ignoring brackets. The location of
-// the node itself does not help, because it is that of the node's operator, and is
-// meaningless for a conditional.
+// start returns the offset of the first character of n, ignoring brackets. The
+// node's own location does not help: it is the location of the node's operator,
+// and is meaningless for a conditional.
 func start(n ast.Node) int {
 	switch m := n.(type) {
 	case *ast.UnaryNode:
-		// x not in y is not (x in y), located at the in.
+		// x not in y is parsed as not (x in y), located at the in.
 		return min(m.Location().From, start(m.Node))
 	case *ast.BinaryNode:
 		return start(m.Left)
@@ -598,8 +599,8 @@ func start(n ast.Node) int {
 	return n.Location().From
 }
 
-// sides returns the texts to the left and right of the operator at offset off,
-// without brackets around the whole.
+// sides returns the operands, as text, to the left and right of the operator at
+// offset off, without any brackets that enclose the whole comparison.
 func (p *lexed) sides(off int) (left, right string) {
 	op := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == off })
 	open := 0

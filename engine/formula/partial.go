@@ -113,7 +113,7 @@ func (k *checker) usable(r Ref) bool {
 	return false
 }
 
-// decided reports whether a condition is known to have the value is. It can be known
+// decided reports whether a condition is known to equal the argument is. It can be known
 // because the condition depends only on which inputs have values, or only on values that do
 // not vary in a space.
 func (k *checker) decided(cond code, is bool) bool {
@@ -146,7 +146,7 @@ func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 // Lacks reports whether a name in a partial program has no value.
 func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 
-// Lacking returns the names that the text of r reads but that have no value, in order.
+// Lacking returns the names in the text of r that have no value, in order.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
 // Wrong returns the errors in a formula of a partial program that do not depend

@@ -11,7 +11,7 @@ import (
 type Reach struct {
 	p        *Program
 	numbers  *numbers
-	followed []bool   // by slot
+	followed []bool   // indexed by slot
 	opened   []bool   // indexed by slot: whether the inputs of an input's formula count
 	sets     []uint64 // for each slot, the bits of its [Inputs]
 }
@@ -77,8 +77,8 @@ func (p *Program) Reach(follow func(name string) bool) *Reach {
 	return x
 }
 
-// Without returns the dependencies of values that are found without following the given
-// names.
+// Without returns the dependencies that remain if the given names are not
+// followed either.
 func (x *Reach) Without(names ...string) *Reach {
 	y := &Reach{x.p, x.numbers, slices.Clone(x.followed), x.opened, nil}
 	for _, name := range names {

@@ -15,7 +15,7 @@ import (
 type Space struct {
 	p        *Program
 	base     *Frame
-	by       []uint64 // indexed by slot: what its value differs by; see [At]
+	by       []uint64 // indexed by slot: what the slot's value differs by; see [At]
 	reads    []uint64 // the varying inputs that each slot depends on, with words elements per slot
 	words    int
 	computed []bool // indexed by slot: whether compute computes the value
@@ -196,6 +196,10 @@ func (sp *Space) Varies(r Ref) bool {
 // values that depend on the input.
 func (sp *Space) Vary(number int, v Value) {
 	r := sp.varying[number]
+	if v.Kind == Num {
+		sp.VaryNum(number, v.Num)
+		return
+	}
 	sp.base.store(r, &sp.p.slots[r], v)
 	sp.set(number, sp.base.epoch)
 }
@@ -246,7 +250,8 @@ func (f *Frame) resolve(r Ref) *cell {
 	return c
 }
 
-// use records which varying inputs discard the value in a slot's cell when they vary.
+// use records the varying inputs whose changes discard the value in a slot's
+// cell.
 func (sp *Space) use(r Ref, c *cell) {
 	for w, word := range sp.Reads(r) {
 		for ; word != 0; word &= word - 1 {

@@ -1,10 +1,14 @@
 package formula
 
-import "github.com/expr-lang/expr/ast"
+import (
+	"slices"
+
+	"github.com/expr-lang/expr/ast"
+)
 
 // A formula that is evaluated repeatedly in a space is compiled again specifically for the
 // frame. Values that do not vary become constants, conditions that do not vary select their
-// branch, and a value that only refers to another value is read directly from there.
+// branch, and a value that only refers to another value is read directly from that value.
 
 // specialAfter is the number of evaluations after which a formula is compiled for its
 // frame.
@@ -20,12 +24,40 @@ func (f *Frame) special(r Ref) *code {
 	if len(errs) > 0 {
 		return nil
 	}
-	k := &checker{p: f.p, unit: s.unit, syntax: syntax, frame: f}
+	k := &checker{p: f.p, unit: s.unit, syntax: syntax, frame: f, varying: make([]uint64, f.space.words)}
 	c := k.expr(syntax.root)
 	if len(k.errs) > 0 || c.kind != s.kind {
 		return nil
 	}
+	f.space.narrow(r, f.at[r], k.varying)
 	return &c
+}
+
+// narrow records that the value in a slot's cell depends only on the given varying inputs.
+func (sp *Space) narrow(r Ref, c *cell, varying []uint64) {
+	for i := range sp.varying {
+		if bit := uint64(1) << (i % 64); sp.Reads(r)[i/64]&^varying[i/64]&bit != 0 {
+			sp.users[i] = slices.DeleteFunc(sp.users[i], func(user *cell) bool { return user == c })
+		}
+	}
+}
+
+// reads records that the code reads a value that varies.
+func (k *checker) reads(r Ref) {
+	k.live++
+	if k.varying != nil {
+		union(k.varying, k.frame.space.Reads(r))
+	}
+}
+
+// constant returns the code for the value of a slot as a constant. ok is false if the
+// value varies or cannot be evaluated.
+func (k *checker) constant(r Ref, at place) (c code, ok bool) {
+	if k.frame.space.Varies(r) && !k.frame.Fixed(r) {
+		return c, false
+	}
+	c = k.evaluated(k.reading(r, at))
+	return c, c.known != nil
 }
 
 // fillSpecial computes the value of a slot whose formula is compiled for the frame.
@@ -52,7 +84,7 @@ func (f *Frame) fillSpecial(i int32, c *cell) bool {
 // return true even if the value's formula reads varying inputs.
 func (f *Frame) Fixed(r Ref) bool {
 	c := f.at[r]
-	return c.seen == f.epoch && (!c.listed || !f.space.Varies(r))
+	return c.seen == f.epoch && (!f.space.Varies(r) || !c.listed && !slices.Contains(f.space.varying, r))
 }
 
 // evaluated returns code for the value of c as a constant, or c itself if it cannot be

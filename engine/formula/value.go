@@ -195,13 +195,14 @@ type Source struct {
 	Pos  diag.Pos // the position of the first character
 	// Facts are known only for kvbench's own formulas.
 	Facts Facts
-	// Local maps names that only this formula can use to what they refer to.
+	// Local contains the names that only this formula can use. It maps each
+	// name to what the name refers to.
 	Local map[string]string
 	// From is what the user wrote, if Text is derived from that.
 	From *Written
 }
 
-// Written is a text from which a formula was derived.
+// Written is text, written by a user, from which a formula was derived.
 type Written struct {
 	Text string
 	// Char converts the position of a character in the formula to a position in Text.

@@ -211,7 +211,8 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 		return "", missing(why)
 	}
 	file := filepath.Join(h.snapshot(r, commit), name)
-	// Files there are links to other files, which may no longer exist.
+	// The files in a snapshot are links to other files, which may no longer
+	// exist.
 	switch info, err := os.Stat(file); {
 	case err == nil && info.Mode().IsRegular():
 		return file, nil
@@ -245,8 +246,8 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache for this commit nor recorded in it,
-// by huggingface_hub, as missing on the server.
+// lacks lists the files that are neither in the cache for this commit nor
+// recorded there by huggingface_hub as missing on the server.
 func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {

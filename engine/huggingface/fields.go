@@ -118,8 +118,9 @@ func (fs *fields) add(name string, v *data.Value, pos diag.Pos) {
 }
 
 // columns adds the fields of a list of mappings. The value of a field is the list of its
-// values in all mappings, where true is 1, and a missing value is 0 or the empty string.
-// Once there are more than maxCells values in total, further fields are not readable.
+// values in all mappings, with true represented as 1, and a missing value as 0 or the
+// empty string. Once there are more than maxCells values in total, further fields are
+// not readable.
 func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	rows := make([]*fields, len(list.Items))
 	all := newFields(nil, nil) // for their names

@@ -16,7 +16,7 @@ import (
 const (
 	// LayerName is the number of a layer.
 	LayerName    = "layer"
-	formatsTable = "formats" // number formats by the names of element types
+	formatsTable = "formats" // number formats, keyed by the names of element types
 )
 
 // program contains the rules of a family and the common rules, compiled for one
@@ -73,7 +73,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 		if c.byName[name] == nil && c.common.Let[name] == nil {
 			s.Formula(name, fam.Absent[name], formula.Any)
 		} else {
-			add(fam.Absent[name], formula.Any) // ensures that the fields it reads count as read
+			add(fam.Absent[name], formula.Any) // ensures that the fields that it reads are counted as read
 		}
 	}
 	add(fam.When, formula.Bool)

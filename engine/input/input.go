@@ -106,8 +106,8 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll reads a file, up to a maximum number of bytes; large reports whether the
-// file has more.
+// ReadAll reads a file, up to a maximum number of bytes; large reports whether
+// the file is larger than that.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
 	if err != nil {

@@ -101,7 +101,7 @@ func (l *Lines) take(end int) []byte {
 	l.Torn = line[len(line)-1] != '\n'
 	l.at = end
 	if l.Number == 1 {
-		line = bytes.TrimPrefix(line, []byte("\ufeff")) // some editors put it there
+		line = bytes.TrimPrefix(line, []byte("\ufeff")) // the byte order mark that some editors add
 	}
 	line = bytes.TrimLeft(line, " \t\r\n")
 	l.Offset = l.Bytes - int64(len(line))

@@ -3,9 +3,10 @@ package jsonl
 // maxMemory is the maximum size, in bytes, of what a reader remembers.
 const maxMemory = 1 << 20
 
-// memory is what a reader remembers about a member of an object in earlier texts, and about
-// the object that is its value. Records that follow each other have most of their text in
-// common, and comparing text takes a tenth of the time of reading it.
+// memory is what a reader remembers about a member of an object in text read
+// earlier, and about the object that is its value. Records that follow each
+// other have most of their text in common, and comparing text takes a tenth of
+// the time of reading it.
 type memory struct {
 	// text is the member, with its name, as it was when it was last skipped.
 	text []byte
@@ -18,8 +19,8 @@ type memory struct {
 
 // Remember makes the reader remember the members that are skipped. The functions passed to
 // [Reader.Object] are not called for a member at the same place and with the same text in
-// later texts. Whether they read a member must therefore depend only on its place and its
-// text, and ignoring it must not have an effect.
+// JSON read later. Whether they read a member must therefore depend only on its place and
+// its text, and ignoring it must not have an effect.
 func (r *Reader) Remember() {
 	r.root, r.room = &memory{}, maxMemory
 	r.memory = r.root

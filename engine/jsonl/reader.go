@@ -13,7 +13,7 @@ import (
 // levels deep.
 const maxDepth = 100
 
-// Reader reads a JSON text in a single pass. It stops at the first error, which
+// Reader reads JSON text in a single pass. It stops at the first error, which
 // [Reader.Err] returns.
 type Reader struct {
 	text  []byte
@@ -26,10 +26,10 @@ type Reader struct {
 	room         int
 }
 
-// NewReader returns a reader for a JSON text.
+// NewReader returns a reader for JSON text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
-// Reset makes the reader start reading another text.
+// Reset makes the reader start over with new text.
 func (r *Reader) Reset(text []byte) {
 	*r = Reader{text: text, root: r.root, memory: r.root, room: r.room}
 }
@@ -130,7 +130,7 @@ func (r *Reader) Object(member func(name []byte)) {
 		}
 		if r.at == start {
 			if known != nil && known.text == nil {
-				r.memory = nil // it may never differ
+				r.memory = nil // remember its members only once its text has changed
 			}
 			if r.Skip(); known != nil && r.err == "" {
 				r.keep(known, r.text[begin:r.at])
@@ -332,7 +332,7 @@ func plain(text []byte, at int) int {
 	return at
 }
 
-// isPlain maps each byte to whether it represents itself in strings.
+// isPlain contains, for each byte, whether it represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'

@@ -172,7 +172,8 @@ func within(path, of string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// Preflight returns what was printed when the nodes were last checked and a check failed.
+// Preflight returns the output of the checks of the nodes in the newest
+// attempt, if a check failed.
 func (l *Logs) Preflight() []string {
 	attempts, _ := l.attempts()
 	if len(attempts) == 0 {

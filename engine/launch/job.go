@@ -344,7 +344,7 @@ func (f *Format) spread(in *Input, j *Job) error {
 	}
 	if f.Nodes > 0 && j.Nodes > f.Nodes {
 		return in.Launch["nodes"].Origin.Errorf("--format %s runs on at most %s, not on %d", f.Name, count(f.Nodes, "node"), j.Nodes).
-			WithHint("use another format for several nodes")
+			WithHint("use another format for more than one node")
 	}
 	if j.Nodes <= 2 {
 		return nil
@@ -539,7 +539,7 @@ func (f *Format) Render(j *Job) ([]File, error) {
 				return nil, err
 			}
 			if file.Most > 0 && int64(len(text)) > file.Most {
-				return nil, diag.Errorf(diag.Pos{}, "%s would have %d bytes, and --format %s allows at most %d", file.Name, len(text), f.Name, file.Most).
+				return nil, diag.Errorf(diag.Pos{}, "%s would be %d bytes long, but --format %s allows at most %d", file.Name, len(text), f.Name, file.Most).
 					WithHint("write several jobs with fewer runs; this job has %d", len(j.Points))
 			}
 			if !bytes.HasSuffix(text, []byte("\n")) {

@@ -17,7 +17,7 @@ import (
 // language defines how values are quoted in a type of file, and where they may be inserted.
 type language struct {
 	quote func(string) (string, error)
-	// between joins the items of a list, which open and shut enclose.
+	// between separates the items of a list, which open and shut enclose.
 	open, between, shut string
 	// keys reports whether plain words before "=" need no quotation marks.
 	keys       bool
@@ -91,7 +91,7 @@ func quoteJSON(s string) (string, error) {
 	}
 	var b strings.Builder
 	for _, r := range string(text) {
-		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, YAML does not
+		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, but YAML does not
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)
@@ -264,7 +264,8 @@ func (s *shellScanner) text(text string) error {
 	return nil
 }
 
-// lineScanner is for languages in which a value is a whole scalar of its line.
+// lineScanner is for languages in which an inserted value must be a complete
+// scalar on its line.
 type lineScanner struct {
 	line   string
 	after  bool // a value was inserted just before

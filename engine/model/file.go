@@ -73,7 +73,7 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 
 // Seek looks for the architecture of a CUE model in the other files of its package, if the
 // architecture is neither in the file itself nor known. Call it before [Loader.Check], not
-// within, because each of the other files is watched separately.
+// during it, because each of the other files is watched separately.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -293,7 +293,7 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
 		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
-			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
+			WithHint("a model has the key %s; a configuration has one of %s; an architecture has %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
 		err = d.HintUnlessEmpty(huggingface.Hint(f.Name))
 	case f.doc != nil:
 		var m *Model

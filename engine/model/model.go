@@ -936,7 +936,8 @@ func valueOf(t *data.Tree) cue.Value {
 	return t.Value
 }
 
-// valuesIn returns the fields of a struct as formulas read them, or nil if t is nil.
+// valuesIn returns the fields of a struct as values for formulas, or nil if t
+// is nil.
 func valuesIn(file string, t *data.Tree) map[string]formula.Value {
 	if t == nil {
 		return nil

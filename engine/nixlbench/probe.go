@@ -149,9 +149,10 @@ func (in *Installed) Name() string {
 	return in.Alike[0] + " to " + in.Release
 }
 
-// Adapt returns the flags of a plan as they must be passed to the program. If the
-// program has another default for a flag, the flag is set explicitly. Adapt also
-// returns the flags that the plan needs but the program does not have.
+// Adapt returns the flags of a plan as they must be passed to the program. If
+// the program has a different default for a flag, the flag is set explicitly.
+// Adapt also returns the flags that the plan needs but the program does not
+// have.
 func (in *Installed) Adapt(flags []fit.Flag) (adapted []fit.Flag, lacking []string) {
 	adapted = slices.Clone(flags)
 	for i := range adapted {

@@ -347,8 +347,8 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit
 	return pl.Flags, nil, errs.Err()
 }
 
-// Verdict is the data's assessment of a run: reasons not to trust its result,
-// notes, and notes that are only recorded.
+// Verdict is the assessment of a run by the rules: reasons not to trust its
+// result, notes, and notes that are only recorded.
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
 // Doubts returns the assessment of a run.

@@ -139,8 +139,8 @@ func TestObstacles(t *testing.T) {
 		facts         nixlbench.Facts
 		refused, warn string
 	}{
-		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 0}}, "the run needs 4194304 bytes in huge pages of 2 MiB, but the system has only 0 of them", ""},
-		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 1}}, "the system has only 1 of them", ""},
+		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 0}}, "the run needs 4194304 bytes in huge pages of 2 MiB, but the system has only 0 such pages", ""},
+		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 1}}, "the system has only 1 such pages", ""},
 		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 2}}, "", ""},
 		{pages, nixlbench.Facts{}, "", ""}, // not known
 		{read, nixlbench.Facts{FilesThere: 1}, "", "fails on files that an earlier WRITE left"},

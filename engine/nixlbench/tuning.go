@@ -96,7 +96,7 @@ func (s *Setting) Ordered() bool { return s.Flags[0].IsNumber() }
 // Settings returns the settings to vary in a plan: those in the data that have several values
 // and that the user did not fix, and flags that the user set to several values. The plan
 // contains the defaults. If in is not nil, only flags that the installed program has are
-// used. If builtin is true, only flags that kvbench's own program uses are.
+// used. If builtin is true, only flags that affect the I/O of kvbench's own program are used.
 func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed, builtin bool) ([]Setting, error) {
 	var list []Setting
 	var errs diag.List

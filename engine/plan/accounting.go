@@ -82,7 +82,7 @@ func known(arch *schema.Architecture, rank bool) error {
 	switch {
 	case len(arch.Tables[patternsTable]) == 0 && arch.Layers == nil:
 		return diag.Errorf(at, "%s does not define I/Os: it has neither %s nor a cache section", arch.Name, patternsTable).
-			WithHint("add formulas for block and layer there, or describe its layers in cache")
+			WithHint("add formulas for block and layer to " + patternsTable + ", or describe the layers in a cache section")
 	case rank && arch.Layers == nil:
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)

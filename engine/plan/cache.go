@@ -97,7 +97,7 @@ type cache struct {
 	pageBytes, pages, ioCovers, pool, count, places formula.Ref
 	partBytes, blocks, blockBytes, allBlocks, first formula.Ref
 	partRefs                                        map[string][]formula.Ref // like parts, but with references
-	// roots are the values that [Layers] computes instead of the program; rootOf says how.
+	// roots are the values that [Layers], not the program, computes; rootOf says how.
 	roots    []formula.Root
 	rootOf   []root // indexed by reference
 	standIns []standIns
@@ -121,7 +121,7 @@ type requirement struct {
 	ref  formula.Ref
 }
 
-// fold is a value that combines one value from each layer, such as their sum or maximum.
+// fold combines the values of all layers into one value, such as their sum or maximum.
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
@@ -154,6 +154,7 @@ type cell struct {
 	draft            bool
 	layers           []int
 	index            int // its index among all cells
+	partNames        []string
 }
 
 // in returns the number of layers from lo up to, but not including, hi.

@@ -51,6 +51,9 @@ func (f *Frame) Hold(names []formula.Ref) *Held {
 // Hold.
 func (h *Held) Vary(number int, v formula.Value) { h.space.Vary(number, v) }
 
+// VaryNum is like Vary, for a number.
+func (h *Held) VaryNum(number int, v formula.Rat) { h.space.VaryNum(number, v) }
+
 // Unset removes the value of a name. The name's value then comes from its formula or
 // default.
 func (h *Held) Unset(number int) { h.space.Unset(number) }

@@ -90,7 +90,8 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kind(g.Kind).Per})
+				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kind(g.Kind).Per,
+					partNames: l.cache.parts[g.Kind]})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}

@@ -305,7 +305,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 		if err := l.countPairs(st, all); err != nil {
 			return nil, l.missing(req, err)
 		}
-		if err := st.fill(l.cache.parts, l.rates); err != nil {
+		if err := st.fill(l.rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the byte count of stage %d does not fit in 64 bits", st.number)
 		}
 	}
@@ -610,7 +610,7 @@ func (l *Layers) pairRate(r *rate) (err error) {
 		return err
 	}
 	r.page = 0
-	for k := range l.cache.parts[r.kind] {
+	for k := range r.partNames {
 		n, err := l.partBytes(r.cell, k)
 		if err != nil {
 			return err

@@ -23,6 +23,10 @@ type Points struct {
 	key   uint64
 	now   *keptLayers
 	alone *Layers
+	// latest contains the layers for the latest requests, or nil if they are not in the cache.
+	// same reports whether the requests before came from the same layers.
+	latest *keptLayers
+	same   bool
 }
 
 // keptLayers contains the layers for one combination of the fixed axes' values.
@@ -121,9 +125,21 @@ func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	return pt
 }
 
+// Same reports whether the engine's values for fields that are not set are the same in the
+// latest requests as in those of the previous call of Expand.
+func (pt *Points) Same() bool { return pt.same }
+
 // Expand is like [Layers.Expand], but for the axis values with the given indexes, which it
 // may set in the request's configuration. The results are valid until the next call.
 func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) {
+	before := pt.latest
+	pt.latest = nil
+	requests, warnings, err := pt.expand(req, at)
+	pt.same = pt.latest != nil && pt.latest == before
+	return requests, warnings, err
+}
+
+func (pt *Points) expand(req *Request, at []int) ([]*Request, diag.List, error) {
 	var key uint64
 	for _, i := range pt.fixed {
 		key = key*uint64(len(pt.axes[i].Values)) + uint64(at[i])
@@ -135,6 +151,7 @@ func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) 
 		return pt.start(req, at)
 	}
 	k := pt.now
+	pt.latest = k
 	if !k.move(pt, at) && !k.failed {
 		return k.requests, k.warnings, nil
 	}
@@ -213,6 +230,7 @@ func (k *keptLayers) hold() bool {
 
 // whole evaluates a request's layers without using cached values.
 func (pt *Points) whole(req *Request, at []int) ([]*Request, diag.List, error) {
+	pt.latest = nil
 	pt.set(req, at)
 	if pt.alone == nil {
 		pt.alone = pt.NewFrame().Layers()

@@ -19,6 +19,8 @@ type rate struct {
 	pages int64       // pages per request
 	ios   formula.Rat // I/Os in the stage per layer, assuming one I/O per page
 	parts []int64     // bytes of each part of a page, if each part is a separate I/O
+	// partFrames contains the frame for each part.
+	partFrames []*formula.Frame
 	// covers specifies what one I/O covers.
 	covers string
 	pool   int64 // the pool that contains its pages, if one I/O covers a pool
@@ -113,7 +115,9 @@ func (st *stage) next(r *rate, n int64) *sized {
 	}
 	st.list = st.list[:i+1]
 	s := &st.list[i]
-	*s = sized{share: share{terms: append(s.terms[:0], term{r, n}), covers: r.covers, units: 1}, per: r.per, from: r.from}
+	terms := append(s.terms[:0], term{r, n})
+	*s = sized{} // as in nextIO
+	s.terms, s.covers, s.units, s.per, s.from = terms, r.covers, 1, r.per, r.from
 	return s
 }
 
@@ -125,12 +129,14 @@ func (st *stage) nextIO(bytes int64, from *sources) *io {
 	}
 	st.ios = st.ios[:i+1]
 	o := &st.ios[i]
-	*o = io{bytes: bytes, from: from, shares: o.shares[:0], between: o.between[:0]}
+	shares, between := o.shares[:0], o.between[:0]
+	*o = io{} // clearing it and setting fields is faster than copying a composite literal
+	o.bytes, o.from, o.shares, o.between = bytes, from, shares, between
 	return o
 }
 
 // fill determines the stage's I/Os, grouped by size.
-func (st *stage) fill(parts map[string][]string, rates []rate) error {
+func (st *stage) fill(rates []rate) error {
 	st.list, st.ios = st.list[:0], st.ios[:0]
 	var sum total
 	for i := range rates {
@@ -155,19 +161,19 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 			} else {
 				j = len(st.list)
 				s := st.next(r, n)
-				s.parts, s.count, s.moved = parts[r.kind], r.ios, r.moved
+				s.parts, s.count, s.moved = r.partNames, r.ios, r.moved
 			}
 			st.list[j].bytes = sum.add(st.list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			ios, moved := sum.times(r.ios, n), sum.times(r.moved, n)
-			for k, part := range parts[r.kind] {
+			for k, part := range r.partNames {
 				s := st.next(r, 1)
-				s.parts, s.part, s.units = parts[r.kind], part, n
+				s.parts, s.part, s.units = r.partNames, part, n
 				s.bytes, s.count, s.moved = r.parts[k], ios, moved
 			}
 		default:
 			s := st.next(r, 1)
-			s.parts, s.units = parts[r.kind], n
+			s.parts, s.units = r.partNames, n
 			s.bytes, s.count, s.moved = r.page, sum.times(r.ios, n), sum.times(r.moved, n)
 		}
 	}
@@ -335,8 +341,13 @@ func (l *Layers) rate(r *rate) (err error) {
 	if r.covers != schema.CoversPart || r.page == 0 {
 		return nil
 	}
-	for k := range l.cache.parts[r.kind] {
-		n, err := l.partBytes(r.cell, k)
+	if r.partFrames == nil {
+		for k := range r.partNames {
+			r.partFrames = append(r.partFrames, l.partFrame(r.cell, k))
+		}
+	}
+	for _, frame := range r.partFrames {
+		n, err := l.wholeAt(frame, l.cache.partBytes)
 		if err != nil {
 			return err
 		}
@@ -359,8 +370,12 @@ func (l *Layers) cover(r *rate, covers formula.Ref) error {
 
 // partBytes returns the number of bytes that an I/O moves for one part of a page.
 func (l *Layers) partBytes(c *cell, part int) (int64, error) {
-	at := formula.Spot{cellAxis: int16(c.index + 1), partAxis: int16(part + 1)}
-	return l.wholeAt(l.space.Frame(at), l.cache.partBytes)
+	return l.wholeAt(l.partFrame(c, part), l.cache.partBytes)
+}
+
+// partFrame returns the frame for a part of a cell's layers.
+func (l *Layers) partFrame(c *cell, part int) *formula.Frame {
+	return l.space.Frame(formula.Spot{cellAxis: int16(c.index + 1), partAxis: int16(part + 1)})
 }
 
 // endsOf returns the number of the first layer in each pipeline stage, followed by the
@@ -399,7 +414,7 @@ func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
 		if err := l.countIOs(st); err != nil {
 			return nil, l.missing(req, err)
 		}
-		if err := st.fill(l.cache.parts, l.rates); err != nil {
+		if err := st.fill(l.rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the byte count of stage %d does not fit in 64 bits", st.number)
 		}
 		if l.largest && len(l.chosen) > 0 {

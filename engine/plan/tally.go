@@ -244,8 +244,8 @@ func (l *Layers) Number(at formula.Spot, r formula.Ref) (v formula.Rat, known, f
 		return formula.Int(1), true, true, nil
 	case partRoot:
 		if at[cellAxis] > 0 && at[partAxis] > 0 {
-			v, err := l.partOf(at)
-			return v, true, false, err
+			v, fixed, err := l.partOf(at)
+			return v, true, fixed, err
 		}
 	default:
 		v, known := l.Value(at, r)
@@ -310,18 +310,20 @@ func asDiag(err error) *diag.Diag {
 	return diag.All(err)[0]
 }
 
-// partOf returns the size of a part of a layer. In a transfer, it counts only the bytes
-// that both ranks of a pair store.
-func (l *Layers) partOf(at formula.Spot) (formula.Rat, *diag.Diag) {
+// partOf returns the size of a part of a layer, and whether it never varies. In a transfer,
+// it counts only the bytes that both ranks of a pair store.
+func (l *Layers) partOf(at formula.Spot) (size formula.Rat, fixed bool, _ *diag.Diag) {
 	c := &l.cells[at[cellAxis]-1]
 	ref := l.cache.partRefs[c.kind][at[partAxis]-1]
-	mine, err := l.wholeAt(l.at(-1, c.index), ref)
+	frame := l.at(-1, c.index)
+	mine, err := l.wholeAt(frame, ref)
+	fixed = err == nil && !l.transfers && frame.Fixed(ref)
 	if l.transfers && err == nil {
 		var theirs int64
 		theirs, err = l.other.wholeAt(l.other.at(-1, c.index), ref)
 		mine = min(mine, theirs)
 	}
-	return formula.Int(mine), asDiag(err)
+	return formula.Int(mine), fixed, asDiag(err)
 }
 
 // counting returns the frames for computing a fold at a spot, or nil if the fold is over a

@@ -20,7 +20,7 @@ type cost struct {
 	together bool
 }
 
-// Limits of fits.
+// Limits on fits.
 const (
 	leastPoints = 4
 	maxCostErr  = 0.25
@@ -33,7 +33,7 @@ func (c *cost) us(n, bytes float64) float64 {
 	return c.startUs + n*c.descriptorUs + bytes/c.rate
 }
 
-// fitCost fits the cost to measurements by minimizing the squares of the relative errors. If
+// fitCost fits the cost to measurements by minimizing the sum of the squared relative errors. If
 // the measurements do not determine the cost, it returns nil and the reason.
 func fitCost(list []moved) (*cost, string) {
 	if len(list) < leastPoints {

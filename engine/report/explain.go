@@ -14,7 +14,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// ExplainText writes how the numbers of each plan are computed.
+// ExplainText writes an explanation of how the numbers in each plan are
+// computed.
 func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	for i, e := range all {
 		if i > 0 {
@@ -58,8 +59,8 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 // screen or two.
 const maxLines = 60
 
-// StepText writes how one value is computed in each plan. If that takes too many lines,
-// StepText omits the deepest steps and tells the user.
+// StepText writes an explanation of how one value is computed in each plan. If
+// that takes too many lines, StepText omits the deepest steps and says so.
 func StepText(w io.Writer, steps []*plan.Step) {
 	t := newTree(w)
 	cut := t.choose(steps)
@@ -223,7 +224,8 @@ func formulaLines(s *plan.Step) int {
 // oneLine joins the lines of a formula into one.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// ExplainMarkdown writes how the numbers of each plan are computed, as tables.
+// ExplainMarkdown writes, as tables, an explanation of how the numbers in each
+// plan are computed.
 func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	for i, e := range all {
 		if i > 0 {
@@ -279,7 +281,8 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 
 const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
 
-// StepMarkdown writes how one value is computed in each plan, as tables.
+// StepMarkdown writes, as tables, an explanation of how one value is computed
+// in each plan.
 func StepMarkdown(w io.Writer, steps []*plan.Step) {
 	for i, s := range steps {
 		if i > 0 {
@@ -328,7 +331,8 @@ func newJSONStep(s *plan.Step) jsonStep {
 	return out
 }
 
-// exact returns a value for encoding as JSON. Fractions and lists become text.
+// exact returns a value for encoding as JSON. Fractions and lists become
+// strings.
 func exact(v formula.Value) any {
 	if _, whole := v.Num.Int64(); v.Kind == formula.Num && !whole || v.Kind > formula.Bool {
 		return v.String()
@@ -336,10 +340,11 @@ func exact(v formula.Value) any {
 	return v
 }
 
-// StepJSON writes how one value is computed, as JSON.
+// StepJSON writes, as JSON, an explanation of how one value is computed.
 func StepJSON(w io.Writer, s *plan.Step) error { return JSONText(w, newJSONStep(s)) }
 
-// ExplainJSON writes how the numbers of each plan are computed, as JSON.
+// ExplainJSON writes, as JSON, an explanation of how the numbers in each plan
+// are computed.
 func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 	type flag struct {
 		Flag   string    `json:"flag"`

@@ -59,7 +59,8 @@ func rowColumns(s *schema.Schema) []column {
 }
 
 // NewListing returns a listing with these columns, or with the default columns if columns is
-// nil. It shows only rows with all the values in only, a list of column names and values.
+// nil. It shows only the rows that meet all the conditions in only, each of which is a
+// column name and a value.
 func NewListing(s *schema.Schema, columns []string, only [][2]string, files int) *Listing {
 	all := rowColumns(s)
 	if columns == nil {
@@ -188,7 +189,7 @@ func (r *Listing) CSV(out []byte, rec *runner.Brief) []byte {
 				out = append(out, ',')
 			}
 			cell := r.cell(&r.columns[i], of)
-			if out = csvText(out, cell); cell == "" && len(r.columns) == 1 { // csv readers skip empty lines
+			if out = csvText(out, cell); cell == "" && len(r.columns) == 1 { // CSV readers skip empty lines
 				out = append(out, `""`...)
 			}
 		}

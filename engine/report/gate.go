@@ -186,7 +186,7 @@ func (r *Results) pairsByColumns(p *pairing, sizes []schema.Measure) {
 			case 1:
 				p.add(l, found[0])
 			default:
-				p.checks = append(p.checks, check{verdict: NotCompared, line: l, why: "the row matches several rows of the baseline"})
+				p.checks = append(p.checks, check{verdict: NotCompared, line: l, why: "the row matches more than one row of the baseline"})
 				for _, f := range found {
 					p.used[f] = true
 				}

@@ -232,8 +232,8 @@ func (b *gridPage) data(kind, many string) *webpage.Data {
 		if n <= maxFacet {
 			d.Facets = append(d.Facets, name)
 		}
-		// By default, points are marked by the axis with the most values, up to eight, other
-		// than the first axis.
+		// By default, points are marked by the axis, other than the first one,
+		// that has the most values, up to eight.
 		if i > 0 && n <= 8 && (d.Mark == "" || n > b.values(d.Mark)) {
 			d.Mark = name
 		}

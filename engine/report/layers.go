@@ -177,7 +177,7 @@ func wrapped(names []string, width int) []string {
 	return lines
 }
 
-// LayersJSON writes what each layer of each model holds, as JSON.
+// LayersJSON writes, as JSON, what each layer of each model holds.
 func LayersJSON(w io.Writer, view schema.View, all [][]*plan.LayerTable) error {
 	type part struct {
 		Name    string `json:"name"`

@@ -127,7 +127,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	}
 	list := []*diag.Diag{note}
 	if several > 0 {
-		w := diag.Warnf(at, "%d rows match several rows of this file, so they are not compared", several)
+		w := diag.Warnf(at, "%d rows match more than one row of this file, so they are not compared", several)
 		if len(tell) > 0 {
 			w.WithHint("the rows of this file differ in %s: add the columns that must be equal to --match", strings.Join(tell, ", "))
 		} else {

@@ -219,8 +219,8 @@ func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 	return s, nil
 }
 
-// matrixSection shows how many bytes each rank sends to each other rank, and the totals of
-// each rank.
+// matrixSection shows how many bytes each source rank sends to each destination
+// rank, and the total for each rank.
 func matrixSection(t *Transfer) webpage.Section {
 	s := webpage.Section{Title: "Transfers between ranks", Intro: "Each row is a source, and each column is a destination. Stronger colors mean more bytes."}
 	if len(t.Sources) > maxMatrix || len(t.Destinations) > maxMatrix {

@@ -180,8 +180,8 @@ func (b *resultsPage) givenText(p *pagePoint, except []setting) string {
 	return settingsText(list, p.point)
 }
 
-// describe returns the sentences about a choice: what it is for, how far it is from the link,
-// and what could make it faster.
+// describe returns the sentences about a choice: what it is for, how its
+// bandwidth compares with the link's, and what could make it faster.
 func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
 	p := c.point
 	rate := p.get(b.of.Bandwidth)
@@ -317,7 +317,8 @@ func (b *resultsPage) comparedWith(c *choice, op operation, rate float64) string
 	return strings.Join(parts, " ")
 }
 
-// moving says how long a request takes, or how long the cache of a request takes.
+// moving says how long it takes to move the cache of one model request, or
+// returns "" if that is unknown.
 func (b *resultsPage) moving(p *pagePoint) string {
 	if math.IsNaN(p.request) {
 		return ""
@@ -332,7 +333,7 @@ func (b *resultsPage) moving(p *pagePoint) string {
 	return line + "."
 }
 
-// budget names the time to the first token.
+// budget describes the time to the first token.
 func (b *resultsPage) budget() string {
 	return "the " + microsOf(float64(b.FirstToken)) + " budget for the first token"
 }

@@ -74,7 +74,7 @@ type pagePoint struct {
 	values  map[string]float64 // keyed by measure
 	reason  string
 	command []string
-	request float64 // the time of one request's cache, in us
+	request float64 // the time to move one request's cache, in us
 	spread  float64 // the difference between the runs' bandwidths, as a share of the median
 	// over is set if the point is not compared with the baseline because its bandwidth or the
 	// baseline's is higher than the link's.
@@ -127,7 +127,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	fits := b.fits()
 	made.Parts, made.Warn = b.answer(fits)
 	made.Sections = b.sections(fits)
-	if len(b.points) == 1 { // charts of a single mark say nothing
+	if len(b.points) == 1 { // a chart with a single mark shows nothing useful
 		return made, nil
 	}
 	made.Data = data
@@ -137,7 +137,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	return made, nil
 }
 
-// title says what was measured where and when.
+// title says what was measured, where, and when.
 func (b *resultsPage) title() string {
 	title := "KV-cache transfer results"
 	if where := measuredAt(b.Points); where != "" {
@@ -352,7 +352,8 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns short facts about the results, such as the file that they are from.
+// about returns short facts about the results, such as which file they come
+// from.
 func (b *resultsPage) about() []string {
 	about := []string{diag.Printable(filepath.Base(b.File)), counted(len(b.points), "point")}
 	if b.BaseFile != "" {
@@ -381,7 +382,7 @@ func counted(n int, what string) string {
 	return group(n) + " " + what + "s"
 }
 
-// group formats a number with a comma after each thousand.
+// group formats a number with commas as thousands separators.
 func group(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -507,7 +508,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
-			Note:    "How long one request takes at the measured bandwidth, by the size of its cache. For a plan of one rank, this is only that rank's part of the cache.",
+			Note:    "How long one request takes at the measured bandwidth, by the size of its cache. For a plan for one rank, the size counts only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},
@@ -712,7 +713,7 @@ type costFit struct {
 	most, lo, hi float64
 }
 
-// groupedBy returns the settings that the cost of an I/O depends on, of those that vary.
+// groupedBy returns the varying settings that the cost of an I/O depends on.
 func (b *resultsPage) groupedBy() []setting {
 	var by []setting
 	for _, s := range b.shown {
@@ -826,7 +827,8 @@ func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	return curve
 }
 
-// peakCurve returns the time that a cache takes at the link's peak bandwidth.
+// peakCurve returns the time that moving a cache takes at the link's peak
+// bandwidth.
 func (b *resultsPage) peakCurve() webpage.Curve {
 	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}
 	lo, hi := math.Inf(1), 0.0

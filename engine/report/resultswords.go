@@ -88,8 +88,9 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 	return best
 }
 
-// answer returns the recommended setting for each operation, how far it is from the link's
-// bandwidth, and what limits it. warn is set if no result can be trusted.
+// answer returns the recommended setting for each operation, how its bandwidth
+// compares with the link's, and what limits it. warn is set if no result can be
+// trusted.
 func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) {
 	bad := b.untrusted()
 	one := len(b.points) == 1
@@ -327,7 +328,7 @@ func (b *resultsPage) single() webpage.Section {
 	return s
 }
 
-// valueText formats a number with its unit.
+// numberText formats a number with its unit.
 func numberText(unit string, x float64) string {
 	switch unit {
 	case webpage.UnitBytes:
@@ -390,7 +391,8 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
 }
 
-// compareCells compares two values as numbers, if they are, or else as text.
+// compareCells compares two values as numbers if both are numbers, or else as
+// text.
 func compareCells(x, y string) int {
 	a, aOK := numberOf(x)
 	b, bOK := numberOf(y)
@@ -442,11 +444,12 @@ func (b *resultsPage) rivalRows() bool {
 	return slices.ContainsFunc(b.chosen(b.main), func(s setting) bool { return !b.follows(s, given) })
 }
 
-// maxUnwrapped is the maximum length of other settings on one line of a table.
+// maxUnwrapped is the maximum length of the text of the other settings that a
+// table shows on one line.
 const maxUnwrapped = 30
 
-// bestRow returns the row for the recommended one of the points, which have the same main
-// settings. top is the highest bandwidth for the workload.
+// bestRow returns the row for the recommended point among points with the same
+// main settings. top is the highest bandwidth for the workload.
 func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	var row []webpage.Cell
 	for _, cell := range labels(b.bestOrder(), points[0].point) {
@@ -597,7 +600,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	}
 	return webpage.Section{
 		Title:  "Cost per I/O",
-		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the squares of the relative errors.",
+		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the sum of the squared relative errors.",
 		Tables: []webpage.Table{t},
 	}
 }
@@ -894,7 +897,7 @@ func (b *resultsPage) notes() webpage.Section {
 	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes", "note", texts)}}
 }
 
-// tally returns a table that counts texts, sorted by frequency.
+// tally returns a table that counts equal strings, sorted by frequency.
 func tally(caption, what string, texts []string) webpage.Table {
 	counts := map[string]int{}
 	var order []string

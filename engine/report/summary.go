@@ -128,7 +128,7 @@ func summaryRows(shown []setting, measures []schema.Measure, points []Point, mar
 // compare them with.
 type Results struct {
 	Points, Baseline []Point
-	base             map[string]Point // the baseline's points by name
+	base             map[string]Point // the baseline's points, keyed by name
 	match            *match           // nil if points are matched by their whole plans
 }
 
@@ -503,7 +503,7 @@ func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 // [none] if there are no numbers.
 type spread struct{ median, min, max string }
 
-// native returns one of these texts as a JSON value.
+// native returns one of these strings as a JSON value.
 func (spread) native(s string) any {
 	if s == none {
 		return nil

@@ -41,7 +41,7 @@ func SweepRows(format string, columns []string) sweep.RowFormat {
 		rows.Cell = jsonCell
 	case "csv":
 		rows.Cell = csvCell
-		if len(columns) == 1 { // csv readers skip empty lines
+		if len(columns) == 1 { // CSV readers skip empty lines
 			rows.Cell = csvLoneCell
 		}
 	default:

@@ -111,8 +111,8 @@ func TuningText(w io.Writer, t *Tuning) error {
 	return err
 }
 
-// valueIn returns the value of a setting in a plan. Fitting the plan may have changed it,
-// even at its default.
+// valueIn returns the value of a setting in a plan. Fitting the plan may have
+// changed the value, even the default value.
 func valueIn(pl *plan.Plan, s *nixlbench.Setting) formula.Value {
 	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == s.Name() })
 	return pl.Flags[i].Value
@@ -359,7 +359,7 @@ func (c *Candidates) size() int {
 // maxFirst is the maximum number of points shown in text.
 const maxFirst = 10
 
-// CandidatesText writes what a search would try as text.
+// CandidatesText writes, as text, what a search would try.
 func CandidatesText(w io.Writer, c *Candidates) error {
 	if err := Header(w, c.View, c.Plan); err != nil {
 		return err
@@ -394,7 +394,7 @@ func CandidatesText(w io.Writer, c *Candidates) error {
 	return err
 }
 
-// CandidatesJSON writes what a search would try as JSON.
+// CandidatesJSON writes, as JSON, what a search would try.
 func CandidatesJSON(w io.Writer, c *Candidates) error {
 	type setting struct {
 		Name    string   `json:"name"`

@@ -16,7 +16,7 @@ import (
 )
 
 // VerifyText writes the values of the view, followed by the result of comparing a log with
-// a plan. With flags, the explain command shows the same plan.
+// a plan. flags are the flags with which the explain command shows the same plan.
 func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string) error {
 	if err := Rows(w, view, r.Plan); err != nil {
 		return err
@@ -43,7 +43,8 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string
 	return nil
 }
 
-// difference writes how a number was computed, and the likely cause of the difference.
+// difference writes an explanation of how a number was computed, and the likely
+// cause of the difference.
 func difference(w io.Writer, f *enginelog.Finding, flags string) {
 	logged, computed := amounts(f)
 	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, logged, computed)
@@ -113,8 +114,9 @@ func decimal(n formula.Rat, size int64) string {
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
-// VerifyJSON writes the result of comparing a log with a plan as an object. Numbers are in
-// bytes or tokens, or have no unit. logged contains the settings from the log.
+// VerifyJSON writes, as a JSON object, the result of comparing a log with a
+// plan. Numbers are in bytes or tokens, or have no unit. logged contains the
+// settings from the log.
 func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) error {
 	type finding struct {
 		What     string      `json:"what"`

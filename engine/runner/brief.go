@@ -529,7 +529,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // long values with the same shown part are equal
+	if len(raw) > maxShown { // long values are equal if their shown parts are equal
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {

@@ -26,8 +26,8 @@ import (
 type Collected struct {
 	// Record is the record of the plan, which [Session.Collect] completes.
 	Record *Record
-	// Processes is the number of processes of the run. Initiators and Targets are the numbers
-	// of each role.
+	// Processes is the number of processes of the run. Initiators and Targets
+	// are the numbers of processes in each role.
 	Processes, Initiators, Targets int
 	// Started contains the processes that were started.
 	Started []Started
@@ -97,7 +97,7 @@ func (s *Session) Collect(c *Collected) error {
 		if err != nil {
 			return err
 		}
-		if a.stderr[i].Last() == "" { // the process itself did not start, or said nothing
+		if a.stderr[i].Last() == "" { // the process itself did not start, or printed nothing
 			a.stderr[i] = starter
 		}
 		a.exits = append(a.exits, exitOf(p))

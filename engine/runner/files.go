@@ -23,8 +23,8 @@ type folder struct {
 	// files that existed when the run began.
 	root   *os.Root
 	before map[string]bool
-	// held contains these files. They are kept open so that another kvbench process that
-	// created them sees that they are in use.
+	// held contains the files that existed before. They are kept open so that
+	// another kvbench process that created them sees that they are in use.
 	held []*os.File
 }
 
@@ -272,8 +272,8 @@ func (f *madeFile) release() {
 	}
 }
 
-// left returns the paths of all existing files that match those of the run, and those of
-// them that existed before.
+// left returns the paths of all existing files that match those of the run, and
+// the paths of those that existed before it.
 func (m *made) left() (all, before []string) {
 	for _, f := range m.folders {
 		for _, name := range f.files() {

@@ -19,15 +19,15 @@ import (
 
 // Limits on waiting and on saved output.
 const (
-	// linger is how long a process may continue after another one of its run has
-	// ended.
+	// linger is how long a process may continue after another process of its
+	// run has ended.
 	linger = 5 * time.Second
-	// settle is how long a process may continue after another one has failed: if
-	// it already has everything it needs from the other, it ends normally by
-	// then.
+	// settle is how long a process may continue after another one has failed.
+	// If it already has everything it needs from the other one, it ends
+	// normally within this time.
 	settle = 2 * time.Second
-	// drain is how long to wait for output that the children of a process hold
-	// open after it has ended.
+	// drain is how long to wait for the rest of a process's output after the
+	// process has ended, if its children still hold the output open.
 	drain   = 2 * time.Second
 	maxLine = 64 << 10
 )
@@ -90,8 +90,9 @@ type Signaled struct{ os.Signal }
 func (s Signaled) Error() string { return s.Signal.String() }
 
 // Start runs the processes and waits for all of them. Two seconds after one
-// fails, the others are stopped; when ctx is done, all are. No process outlives
-// the call, and every line of output is passed to out, one at a time.
+// fails, the others are stopped; when ctx is done, all of them are stopped. No
+// process outlives the call, and every line of output is passed to out, one at
+// a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))
@@ -164,8 +165,8 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	return e
 }
 
-// end stops the process if requested before it is done, and reports whether it
-// did.
+// end stops the process if a stop is requested before the process is done, and
+// reports whether it did so.
 func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -230,7 +231,7 @@ func (l *liner) flush() {
 	}
 }
 
-// Tail stores the end of a text, starting at the beginning of a line.
+// Tail stores the end of a stream of text, starting at the beginning of a line.
 type Tail struct {
 	Size int // in bytes
 	data []byte

@@ -129,7 +129,7 @@ func printed(text []byte) printedJSON {
 	return printedJSON{v}
 }
 
-// at returns the value that keys and indexes lead to, or nil.
+// at returns the value at a path of keys and indexes, or nil.
 func (p printedJSON) at(path []string) any {
 	v := p.value
 	for _, key := range path {

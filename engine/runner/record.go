@@ -79,7 +79,7 @@ type Record struct {
 	Rows      []nixlbench.Row `json:"rows"`
 	Warnings  []string        `json:"warnings,omitempty"`
 	Files     []string        `json:"files,omitempty"`
-	// Kept lists those of Files that existed before the run.
+	// Kept lists the entries of Files that existed before the run.
 	Kept []string `json:"-"`
 	// Output is the end of nixlbench's output, if its table could not be parsed.
 	Output string `json:"output,omitempty"`

@@ -24,7 +24,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The ways to start a run: all its processes on this machine, or one of them.
+// The ways to start a run: start all its processes on this machine, or only one
+// of them.
 const (
 	LaunchPair   = "pair"
 	LaunchSingle = "single"
@@ -69,7 +70,7 @@ type Session struct {
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
-	// places caches the results of farthest, which machine determines.
+	// places caches the results of farthest. machine determines these results.
 	machine *machine
 	places  map[string]farthest
 	// own is a group name that no other command uses; job is the group of the job,
@@ -78,8 +79,8 @@ type Session struct {
 	job *Group
 	// follows reports whether this side was the target of the previous run.
 	follows bool
-	// there lists the files in each folder that have the names of a run's files and
-	// existed before this command's first run there.
+	// there lists, for each folder, the files that have the names of a run's
+	// files and existed before this command's first run there.
 	there map[string][]string
 	// environment contains the variables to record, and hidden the secrets to mask
 	// in output.
@@ -125,12 +126,13 @@ type Run struct {
 	// automatically.
 	Launch string
 	Chosen bool
-	// Server is the farthest of the servers that several processes use to find
-	// each other, or "", and Place is its location.
+	// Server is the farthest of the servers that the processes use to find each
+	// other, and Place is its location. Server is "" if the processes do not
+	// need a server.
 	Server string
 	Place  Place
-	// Processes is the number of processes of the whole run, on all machines, and
-	// Initiators and Targets are the numbers of each role.
+	// Processes is the number of processes of the whole run, on all machines,
+	// and Initiators and Targets are the numbers of processes in each role.
 	Processes, Initiators, Targets int
 	Group                          Group
 	// Advice is what the user needs to know before starting the other processes
@@ -202,8 +204,8 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 	return r, builtin.Refuse(s.Schema, pl.Release, values)
 }
 
-// launch chooses how to start the run, unless the user did: as one process if
-// the other side is on another machine.
+// launch chooses how to start the run, unless the user did. If the other side
+// is on another machine, only one process is started.
 func (s *Session) launch(ctx context.Context, r *Run) error {
 	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
 	needs, err := r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts)
@@ -229,7 +231,8 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	return nil
 }
 
-// farthest determines where the servers are, only once for each list of servers.
+// farthest determines where the servers are, but only once for each list of
+// servers.
 func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	at, known := s.places[endpoints]
 	if !known {

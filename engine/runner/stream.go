@@ -13,8 +13,8 @@ import (
 
 // Part is the content of several consecutive lines of a results file.
 type Part struct {
-	// List and Out are for the caller of [Briefs.Each]. The memory of Out is reused after
-	// each has returned.
+	// List and Out are for use by the caller of [Briefs.Each]. The memory of
+	// Out is reused after each has returned.
 	List []*Brief
 	Out  []byte
 	// Results is the number of results.
@@ -92,7 +92,7 @@ func (s spares[T]) take() *T {
 	}
 }
 
-// put keeps memory, unless there is enough.
+// put stores memory for reuse, unless enough is already stored.
 func (s spares[T]) put(t *T) {
 	select {
 	case s <- t:
@@ -111,7 +111,7 @@ type stream struct {
 	stop    chan bool
 	batches spares[jsonl.Batch]
 	outs    spares[[]byte]
-	err     error // of the file
+	err     error // about the file as a whole
 }
 
 func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream {

@@ -83,7 +83,8 @@ func mountOf(dir string) (fileSystem, device string) {
 			continue
 		}
 		point := unescape.Replace(fields[4])
-		// If several are mounted on top of each other, the last one is visible.
+		// If several file systems are mounted on top of each other, the last
+		// one is visible.
 		if (dir == point || strings.HasPrefix(dir, strings.TrimSuffix(point, "/")+"/")) && len(point) >= len(best) {
 			best, fileSystem, device = point, kinds[0], unescape.Replace(kinds[1])
 		}

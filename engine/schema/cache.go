@@ -56,7 +56,7 @@ type Kind struct {
 	// Sort and Span distinguish layers that need different numbers of blocks.
 	Sort Formula `json:"sort"`
 	Span Formula `json:"span"`
-	// SamePages yields whether the bytes depend on how layers are grouped.
+	// SamePages yields true if the bytes depend on how layers are grouped.
 	SamePages Formula `json:"same_pages"`
 	// Shares is the number of equal shares into which ranks can divide a layer.
 	Shares Formula `json:"shares"`
@@ -77,7 +77,7 @@ type KindField struct {
 type Group struct {
 	// Kind is the kind of the layers. It defaults to the group's name.
 	Kind  string   `json:"kind"`
-	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
+	Pos   diag.Pos `json:"pos,omitzero"` // the position of the kind or the group
 	Where Formula  `json:"where,omitzero"`
 	// Shared reports whether the group's layers may also be in another group.
 	Shared bool `json:"shared,omitempty"`
@@ -127,7 +127,7 @@ type Fold struct {
 	By []Formula `json:"by,omitempty"`
 	// When is the condition for computing the value. If it does not hold, the value is 0.
 	When Formula `json:"when,omitzero"`
-	// Kept reports whether the value stays the same when the Set of another fold applies.
+	// Kept reports whether the Set of another fold leaves the value unchanged.
 	Kept bool `json:"kept,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`

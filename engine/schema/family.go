@@ -24,7 +24,7 @@ const (
 type Family struct {
 	Name string   `json:"name"`
 	File string   `json:"file"`
-	Pos  diag.Pos `json:"pos,omitzero"` // of the architecture's name
+	Pos  diag.Pos `json:"pos,omitzero"` // the position of the architecture's name
 	// ModelTypes are the values of model_type that select the family.
 	ModelTypes []string `json:"model_types"`
 	// When selects one of several families with the same model type.
@@ -34,11 +34,12 @@ type Family struct {
 	// Empty contains the names of lists that may be empty, although such lists have one entry
 	// per layer.
 	Empty []string `json:"empty,omitempty"`
-	// Longer contains the names of lists that may have entries for layers after the last one.
+	// Longer contains the names of lists that may have more entries than there
+	// are layers.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect. Harmless maps fields to a condition under
-	// which they have no effect.
+	// Ignored lists fields that have no effect. Harmless maps each field to a
+	// condition under which it has no effect.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
@@ -53,7 +54,7 @@ type ListedFamily struct {
 	Family     Later[*Family] `json:"family"`
 }
 
-// ListFamily returns the entry of a family for a list of families.
+// ListFamily returns the entry that represents a family in a list of families.
 func ListFamily(f *Family) *ListedFamily {
 	l := &ListedFamily{Name: f.Name, File: f.File, ModelTypes: f.ModelTypes}
 	l.Family.Set(f)
@@ -120,8 +121,8 @@ type Checkpoints struct {
 	Whole []string `json:"whole"`
 	// Mappings contains the names of other fields that must be mappings if they are set.
 	Mappings []string `json:"mappings"`
-	// Siblings maps prefixes of field names to the files, next to a configuration, from which
-	// fields with that prefix come.
+	// Siblings maps prefixes of field names to the files, in the folder of the
+	// configuration, that contain the fields with those prefixes.
 	Siblings map[string]string `json:"siblings"`
 	// Unknown describes how to read model types that are not in any family.
 	Unknown struct {
@@ -132,8 +133,9 @@ type Checkpoints struct {
 	Let     map[string][]Formula `json:"let"`
 	// Defaults contains the defaults for configuration fields, keyed by path.
 	Defaults map[string][]Rule `json:"defaults"`
-	// Relevant lists words in the names of fields that affect the cache. Ignored lists, in
-	// groups, the full names of fields that contain such words but do not affect the cache.
+	// Relevant lists words that, in the name of a field, suggest that the field affects the
+	// cache. Ignored lists, in groups, the full names of fields that contain such words but
+	// do not affect the cache.
 	Relevant []string            `json:"relevant"`
 	Ignored  map[string][]string `json:"ignored"`
 }

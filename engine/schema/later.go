@@ -67,7 +67,7 @@ func (l *Later[T]) UnmarshalJSON(data []byte) error {
 
 func (l *Later[T]) keep(text string) { l.text = text }
 
-// keeper is a value that stores its text to read it later.
+// keeper is a value that stores its text so that it can be read later.
 type keeper interface{ keep(text string) }
 
 // part skips a part and returns its text. It does not scan a part that has a length.

@@ -13,8 +13,8 @@ type Launch struct {
 	// Meets lists the nixlbench flags with which the processes of a run find each other. Jobs
 	// set these flags.
 	Meets []string `json:"meets"`
-	// Noise contains regular expressions for output lines to ignore. They come from programs
-	// that start processes.
+	// Noise contains regular expressions for output lines to ignore. Such lines
+	// come from programs that start processes.
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`

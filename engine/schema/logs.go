@@ -29,9 +29,9 @@ type LogResult struct {
 type LogLine struct {
 	// Engine is the engine that logs the line, or "" if several do.
 	Engine string `json:"engine,omitempty"`
-	// Says describes what the line says.
+	// Says describes the content of the line.
 	Says string `json:"says"`
-	// Has is a text that identifies the line.
+	// Has is a substring that identifies the line.
 	Has string `json:"has"`
 	// Pattern is a regular expression. Its groups are named after values or
 	// configuration fields.
@@ -53,7 +53,8 @@ type LogLine struct {
 type LogUnread struct {
 	// Engine is the engine that logs the line; see [LogLine].
 	Engine string `json:"engine,omitempty"`
-	// Has is a text that identifies the line, and Says describes what the line says.
+	// Has is a substring that identifies the line, and Says describes the
+	// content of the line.
 	Has  string `json:"has"`
 	Says string `json:"says"`
 	// Why is the reason for not comparing the information.

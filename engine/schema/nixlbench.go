@@ -20,8 +20,8 @@ type Nixlbench struct {
 	Backends map[string]*Backend `json:"backends"`
 	Let      map[string]Formula  `json:"let"`
 	Limits   Later[[]Limit]      `json:"limits"`
-	// Shrink lists the quantities to reduce, in this order, when kvbench looks for a smaller
-	// plan to suggest because a plan does not fit.
+	// Shrink lists the quantities to reduce, in this order, when a plan does
+	// not fit and kvbench looks for a smaller one to suggest.
 	Shrink []string `json:"shrink"`
 	// Least contains formulas for the smallest values that fit, keyed by flag.
 	Least map[string]Formula `json:"least"`
@@ -119,7 +119,7 @@ func (f *Flag) JSONKey() string {
 func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].Type != "bool" }
 
 // Varies reports whether the flag accepts several values separated by commas.
-// Secrets are used verbatim.
+// The values of secret flags are used verbatim.
 func (f *Flag) Varies() bool { return !f.List && !f.Secret }
 
 // AutoRelease selects a release that supports the values that are set.

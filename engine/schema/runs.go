@@ -83,8 +83,8 @@ type TuningLimit struct {
 	Message string  `json:"message"`
 }
 
-// Knob is a setting that may affect the measurement. It consists of flags that always get
-// the same value.
+// Knob is a setting that may affect the measurement. It consists of flags that
+// always have the same value.
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
@@ -170,9 +170,9 @@ type Class struct {
 	Processes  Formula `json:"processes"`
 	// Etcd yields the etcd servers that must respond, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote yields whether the other side is on another machine.
+	// Remote yields true if the other side is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent yields whether the process that was started prints no table.
+	// Silent yields true if the process that was started prints no table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -274,9 +274,9 @@ type PlannedValue struct {
 // Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
 const Lowest = "lowest"
 
-// MeasuringRow describes the rows that measure a value. Their backend belongs to Class, the
-// number of machines is Machines unless that is 0, and Where contains the values of
-// columns.
+// MeasuringRow describes the rows that measure a value. Class is the class of
+// their backend, Machines is the number of machines or 0 for any number, and
+// Where contains the values that columns must have.
 type MeasuringRow struct {
 	Class    string            `json:"class"`
 	Machines int               `json:"machines,omitempty"`
@@ -285,7 +285,8 @@ type MeasuringRow struct {
 
 // Builtin describes how kvbench itself measures instead of nixlbench.
 type Builtin struct {
-	// Reads maps the values that it needs to the nixlbench flags to read them from.
+	// Reads maps the names of the values that kvbench needs to the nixlbench
+	// flags that specify them.
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation flag for writes.
 	Write string `json:"write"`
@@ -293,9 +294,9 @@ type Builtin struct {
 	Queues map[string][]string `json:"queues"`
 	// Ignores lists the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
-	// Accepts contains the values that it accepts, keyed by flag.
+	// Accepts contains the values that kvbench accepts, keyed by flag.
 	Accepts map[string][]string `json:"accepts"`
-	// File is the name of the file that it reads or writes.
+	// File is the name of the file that kvbench reads or writes.
 	File string `json:"file"`
 }
 
@@ -376,7 +377,8 @@ type OwnFlag struct {
 	Help    string        `json:"help"`
 }
 
-// Add adds a release to the known releases, after the one that it is like.
+// Add adds a release to the known releases, after the release named in its Like
+// field.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {

@@ -128,8 +128,8 @@ type Field struct {
 	Pos       diag.Pos `json:"pos,omitzero"` // the position of the default
 }
 
-// Least describes suspicious numbers. In a number between 0 and Below, the user probably
-// forgot one of the suffixes.
+// Least describes suspicious numbers. In a number between 0 and Below, the user
+// probably omitted one of the suffixes by mistake.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
@@ -197,12 +197,12 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	Shown  string `json:"shown,omitempty"` // what text shows in place of the value
-	And    string `json:"and,omitempty"`   // a value that follows, if the plan has it
+	Shown  string `json:"shown,omitempty"` // shown instead of the value in text output
+	And    string `json:"and,omitempty"`   // a second value to show, if the plan has it
 	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
-	// Unless, if not nil, is the text of a value for which the row is omitted.
+	// Unless is the text of the value for which the row is omitted, or nil.
 	Unless *string `json:"unless,omitempty"`
 	// With contains configuration fields to set while the value is computed, keyed by their
 	// names in formulas.
@@ -220,7 +220,7 @@ type Listed struct {
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List returns the entry of an architecture for a list of architectures.
+// List returns the entry that represents an architecture in a list of architectures.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)
@@ -288,8 +288,9 @@ type Check struct {
 	// Unverified is a comma-separated list of the quantities that are based on only one
 	// source.
 	Unverified string `json:"unverified,omitempty"`
-	// At maps the parts of the check to their positions. The key for the value of a quantity
-	// is "expect.block_size", for its name "expect.block_size:", and for the check itself "".
+	// At maps the parts of the check to their positions. The key is, for
+	// example, "expect.block_size" for the value of a quantity and
+	// "expect.block_size:" for its name. For the check itself, the key is "".
 	At map[string]diag.Pos `json:"-"`
 }
 
@@ -341,7 +342,7 @@ func (s *Schema) KnownOf(name string) []string {
 }
 
 // Spelling returns the known word that equals a string except for case. If
-// there is none, or more than one, it returns the string.
+// there is none, or more than one, it returns the string unchanged.
 func Spelling(text string, known []string) string {
 	found := text
 	for _, k := range known {

@@ -32,7 +32,7 @@ const (
 	chunkText = 256
 )
 
-// readJSON decodes a JSON text into the value that dst points to.
+// readJSON decodes JSON text into the value that dst points to.
 func readJSON(text string, dst any) (err error) {
 	r := &reader{
 		text:   text,

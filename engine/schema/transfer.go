@@ -36,7 +36,8 @@ type Speedup struct {
 
 // EngineTransfer contains an engine's rules for transfers.
 type EngineTransfer struct {
-	// Op is the operation that the side that starts the transfer performs: READ or WRITE.
+	// Op is the operation performed by the side that starts the transfer: READ
+	// or WRITE.
 	Op EngineRule `json:"op"`
 	// First, Step and Count determine the sources of a destination rank.
 	First EngineRule `json:"first"`
@@ -44,8 +45,8 @@ type EngineTransfer struct {
 	Count EngineRule `json:"count"`
 	// Covers specifies how much of a layer one descriptor covers; see [Cache.Covers].
 	Covers EngineRule `json:"covers"`
-	// Merges yields whether adjacent pages become one descriptor. If not, Pieces yields the
-	// number of descriptors for a page.
+	// Merges yields true if adjacent pages become one descriptor. If they do
+	// not, Pieces yields the number of descriptors for a page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
 	// Window yields which tokens a transfer counts in windowed layers by default.

@@ -93,7 +93,7 @@ type Type struct {
 	// Partial reports whether there are further constraints that only CUE can check.
 	Partial bool `json:"partial,omitempty"`
 
-	matches []*regexp.Regexp // of texts
+	matches []*regexp.Regexp // for strings
 	// Members contains the fields of a mapping, and Others the type of all other fields, or
 	// nil if other fields are not allowed. Only [ShapeOf] sets them.
 	Members map[string]*Member `json:"-"`
@@ -497,7 +497,7 @@ func (t *Type) String() string {
 
 func (t *Type) sayText(text string) string {
 	if t.NotEmpty {
-		text += ", not empty"
+		text += " that is not empty"
 	}
 	for _, re := range t.matches {
 		text += " that matches " + re.String()
@@ -515,6 +515,9 @@ func (t *Type) sayNumber(text string) string {
 	}
 	if t.Least != nil && t.Greatest != nil && *t.Least == *t.Greatest {
 		return strconv.FormatInt(*t.Least, 10)
+	}
+	if t.Least != nil && t.Greatest != nil && *t.Least > -1<<63 && *t.Greatest < 1<<63-1 && !t.Open {
+		return text + fmt.Sprintf(" from %d to %d", *t.Least, *t.Greatest)
 	}
 	if t.Least != nil && *t.Least > -1<<63 {
 		bounds = append(bounds, fmt.Sprintf(more, *t.Least))

@@ -18,8 +18,8 @@ func TestTypeOf(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"int64":                       {`{"kinds":"int",` + least + "," + greatest + "}", "a whole number"},
 		"int64 & >0":                  {`{"kinds":"int","least":1,` + greatest + "}", "a whole number, 1 or more"},
-		"int64 & >=2 & <10":           {`{"kinds":"int","least":2,"greatest":9}`, "a whole number, 2 or more and 9 or less"},
-		"uint8":                       {`{"kinds":"int","least":0,"greatest":255}`, "a whole number, 0 or more and 255 or less"},
+		"int64 & >=2 & <10":           {`{"kinds":"int","least":2,"greatest":9}`, "a whole number from 2 to 9"},
+		"uint8":                       {`{"kinds":"int","least":0,"greatest":255}`, "a whole number from 0 to 255"},
 		"int":                         {`{"kinds":"int"}`, "a whole number"},
 		"number":                      {`{"kinds":"number"}`, "a number"},
 		"number & >0":                 {`{"kinds":"number","least":0,"open":true}`, "a number, more than 0"},
@@ -28,7 +28,7 @@ func TestTypeOf(t *testing.T) {
 		"int & !=3":                   {`{"kinds":"int","partial":true}`, "a whole number"},
 		"int & >1.5":                  {`{"kinds":"int","partial":true}`, "a whole number"},
 		"string":                      {`{"kinds":"string"}`, "a string"},
-		`string & !=""`:               {`{"kinds":"string","not_empty":true}`, "a string, not empty"},
+		`string & !=""`:               {`{"kinds":"string","not_empty":true}`, "a string that is not empty"},
 		`string & !="x"`:              {`{"kinds":"string","partial":true}`, "a string"},
 		`"a" | "b"`:                   {`{"kinds":"string","words":["a","b"]}`, "one of a, b"},
 		`"a b" | "c"`:                 {`{"kinds":"string","words":["a b","c"]}`, "one of a b, c"},
@@ -52,7 +52,7 @@ func TestTypeOf(t *testing.T) {
 		"int & >=b":                   {`{"kinds":"","partial":true}`, "any value"},
 		`"a" | "b" | error("choose")`: {`{"kinds":"string","words":["a","b"]}`, "one of a, b"},
 		"#positive":                   {`{"kinds":"int","least":1,` + greatest + "}", "a whole number, 1 or more"},
-		"#positive & <9":              {`{"kinds":"int","least":1,"greatest":8}`, "a whole number, 1 or more and 8 or less"},
+		"#positive & <9":              {`{"kinds":"int","least":1,"greatest":8}`, "a whole number from 1 to 8"},
 	} {
 		v := ctx.CompileString(fmt.Sprintf("import \"strings\"\n_s: strings.MinRunes(1)\n#positive: int64 & >0\nb: int\nx: %s", text)).LookupPath(cue.ParsePath("x"))
 		of := TypeOf(v)

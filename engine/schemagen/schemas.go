@@ -147,8 +147,8 @@ func describeModels(doc map[string]any) {
 }
 
 // describeFields adds, to the schema for configurations, what CUE's encoder omits: the
-// description and default of each field, the texts that the field accepts, and the axes of
-// sweeps.
+// description and default of each field, the strings that the field accepts, and the
+// axes of sweeps.
 func describeFields(s *schema.Schema, doc map[string]any) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -176,7 +176,8 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 	describeAxes(s, doc)
 }
 
-// describeUnit also allows a number to be a string with a suffix of the unit.
+// describeUnit makes a numeric field accept strings with one of the unit's
+// suffixes as well.
 func describeUnit(field map[string]any, u schema.Unit) {
 	orText(field, u.Pattern())
 	field["examples"] = u.Such
@@ -199,7 +200,7 @@ func describeWords(field map[string]any, words []string) {
 	orText(field, "^("+strings.Join(patterns, "|")+")$")
 }
 
-// orText also allows a field to be a string that matches the pattern.
+// orText makes a field accept strings that match the pattern as well.
 func orText(field map[string]any, pattern string) {
 	own := maps.Clone(field)
 	clear(field)

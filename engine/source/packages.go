@@ -37,16 +37,17 @@ const maxTexts = 1 << 20
 // the other files of its package need.
 type pkgFile struct {
 	name   string
-	index  int                 // in the files of its package
+	index  int                 // the index among the files of its package
 	err    error               // why the file cannot be used
 	labels map[string][]string // its top-level fields, each with the fields inside
 	wants  []string            // the names that it uses but does not define
 	alone  bool                // whether it is a configuration or a model's parameters, so no other file adds to its fields
 	wide   bool                // whether it may add to any field
 
-	// with lists the files that this file is evaluated with, including itself, in order. lacks
-	// contains the errors of files that would be in with if they could be used. faults
-	// evaluates this file for the files that need it, and returns its errors.
+	// with lists the files that this file is evaluated with, including itself,
+	// in order. lacks contains the errors of files that should be listed in
+	// with but cannot be used. faults evaluates this file for the files that
+	// need it, and returns its errors.
 	with   []*pkgFile
 	lacks  diag.List
 	faults func() error
@@ -243,7 +244,7 @@ func (r *Files) packageOf(name string) *Package {
 	return find.(func() *Package)()
 }
 
-// packageName returns the name in the package clause of a CUE text, or "".
+// packageName returns the name in the package clause of CUE text, or "".
 func packageName(name string, text []byte) string {
 	f, err := parser.ParseFile(name, text, parser.PackageClauseOnly)
 	if err != nil || f.PackageName() == "_" {
@@ -257,7 +258,7 @@ func packageName(name string, text []byte) string {
 func (r *Files) findPackage(dir, clause string) *Package {
 	p := &Package{files: map[string]*pkgFile{}}
 	for _, dir := range packageFolders(dir) {
-		entries, _ := os.ReadDir(dir) // a folder that cannot be read counts as empty
+		entries, _ := os.ReadDir(dir) // a folder that cannot be read is treated as empty
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
 			if !data.IsCUE(name) || isLeftOut(e.Name()) || r.IsSchemaFile(name) {

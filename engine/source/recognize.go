@@ -18,13 +18,13 @@ import (
 )
 
 // Most files that are found in a folder or passed by a hook do not belong to kvbench:
-// they are workflows, charts, manifests. Whether a file does is decided not by its
-// name but by its keys, at the top and one level below:
+// they are workflows, charts or manifests, for example. Whether a file does is
+// decided not by its name but by its keys, at the top and one level below:
 //
 //   - a model has model_name, or architecture and a known parameter;
 //   - a Hugging Face configuration is JSON with model_type and architectures;
 //   - a configuration has known keys in two of its sections; or only sections at
-//     the top, one of which has a known key or nothing but misspelled ones;
+//     the top, one of which has a known key or only misspelled ones;
 //   - CUE imports the schema, or contains fields typical of an architecture, a
 //     family, releases, a model or a configuration;
 //   - results have the key kvbench.
@@ -385,7 +385,8 @@ func outlineOfBraces(text string) outline {
 	return o
 }
 
-// skipped returns the length of any white space or comment at the beginning of a text.
+// skipped returns the length of any white space or comment at the beginning of
+// a string.
 func skipped(text string) int {
 	end := -1
 	switch {
@@ -404,8 +405,8 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme returns the name or quoted string at the beginning of a text, and its length in
-// the text. The length is 0 if the text begins with neither.
+// lexeme returns the name or quoted string at the beginning of text, and its
+// length in the text. The length is 0 if the text begins with neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`
 	if rest, ok := strings.CutPrefix(text, quotes); ok {

@@ -145,7 +145,7 @@ func nameHint(p *plan.Program, name string, items []plan.Item) string {
 		return "it is a column, which formulas cannot read"
 	}
 	if slices.ContainsFunc(items, func(it plan.Item) bool { _, ok := it.Planner.Formulas().Ref(name); return ok }) {
-		return fmt.Sprintf("%s has no such name", p.Arch().Name)
+		return fmt.Sprintf("%s does not define this name", p.Arch().Name)
 	}
 	return ""
 }

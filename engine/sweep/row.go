@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"kvbench/engine/config"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 )
@@ -16,7 +17,15 @@ type cellStep struct {
 	column *sweepColumn
 	axis   int // the axis whose values are in texts, or -1
 	texts  [][]byte
+	// field reports whether the value is that of a field that is not an axis.
+	field bool
+	// For a leading cell: the index of the axis's value in variant.prefix, and where the cell
+	// ends there.
+	at, end int
 }
+
+// leads reports whether consecutive rows often have the same value in the cell.
+func (s *cellStep) leads() bool { return s.axis >= 0 || s.field }
 
 type textKey struct {
 	values *formula.Value
@@ -32,8 +41,11 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 		wk.fail(point, name)
 		return false
 	}
-	buf := c.buf
-	for i := range v.cells {
+	if s := wk.prefix(v, pl); s != nil {
+		return fail(s.column.name)
+	}
+	buf := append(c.buf, v.prefix...)
+	for i := v.leading; i < len(v.cells); i++ {
 		s := &v.cells[i]
 		buf = append(buf, s.lead...)
 		if s.axis >= 0 {
@@ -75,6 +87,37 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	c.buf = buf
 	c.rows = append(c.rows, chunkRow{len(buf), point})
 	return true
+}
+
+// prefix sets v.prefix to a row's leading cells. It writes only the cells from the first one
+// that differs from the previous row. It returns the step that failed, or nil.
+func (wk *worker) prefix(v *variant, pl *plan.Plan) *cellStep {
+	n := 0
+	for n < v.written && (v.cells[n].axis < 0 || v.cells[n].at == wk.digits[v.cells[n].axis]) {
+		n++
+	}
+	if v.written = n; n < v.leading {
+		v.prefix = v.prefix[:0]
+		if n > 0 {
+			v.prefix = v.prefix[:v.cells[n-1].end]
+		}
+	}
+	for ; v.written < v.leading; v.written++ {
+		s := &v.cells[v.written]
+		v.prefix = append(v.prefix, s.lead...)
+		if s.axis >= 0 {
+			s.at = wk.digits[s.axis]
+			v.prefix = append(v.prefix, s.texts[s.at]...)
+		} else {
+			val, err := v.valueOf(s.column, pl)
+			if err != nil {
+				return s
+			}
+			v.prefix = wk.options.Format.Cell(v.prefix, s.column.inWords(val))
+		}
+		s.end = len(v.prefix)
+	}
+	return nil
 }
 
 // valueOf returns the value of a column, from the plan if there is one, or else from the
@@ -121,6 +164,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		}
 		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
 		step.plain = step.kind == formula.Num && c.shown < 0 && c.words == nil
+		step.field = sh.layered && !general && c.own == "" && isField(it, c.name)
 		if !general && c.own == "" {
 			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 && !v.AllGiven(&it.Config.Axes[step.axis]) {
 				step.axis = -1
@@ -140,6 +184,12 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		steps = append(steps, step)
 	}
 	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
+}
+
+// isField reports whether a name belongs to a configuration field that is not an axis.
+func isField(it *sweepItem, name string) bool {
+	_, ok := it.Config.Values[name]
+	return ok && !slices.ContainsFunc(it.Config.Axes, func(a config.Axis) bool { return a.Field.Var == name })
 }
 
 // kindOf returns the kind of a column's values. For columns in OwnColumns, it returns Str,

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
@@ -13,27 +14,44 @@ import (
 )
 
 // variant is an item with fixed values for its slow axes, which determine the backend's
-// rules. Its frame reuses the values that no axis changes.
+// rules. Its frames reuse the values that no axis changes.
 type variant struct {
-	*plan.Frame
-	frame  *formula.Frame // its values
-	prog   *formula.Program
-	fit    *fit.Fitter
-	err    error
-	req    *plan.Request // contains the values of the axes; nil if not needed
-	flags  []dynamicFlag
-	limits []dynamicLimit
-	points *plan.Points // evaluates values computed from layers
-	plan   plan.Plan    // the plan for the latest request
-	at     []int        // the index of each axis's current value
-	held   *plan.Held
-	number []int  // the number of each axis in held, or -1
-	shown  []bool // for each axis, whether req must contain its value
-	fixed  []int  // the numbers of the flags that the latest plan fixes
-	mends  []mend
-	cells  []cellStep
-	keys   []cellStep
+	*rowFrame             // the frame for the current row
+	rows      []*rowFrame // the frames for the first rows of a point; see [worker.useFrame]
+	prog      *formula.Program
+	fit       *fit.Fitter
+	err       error
+	req       *plan.Request // contains the values of the axes; nil if not needed
+	flags     []dynamicFlag
+	limits    []dynamicLimit
+	points    *plan.Points         // evaluates values computed from layers
+	plan      plan.Plan            // the plan for the latest request
+	given     map[string]fit.Value // the flags that no axis changes
+	names     []formula.Ref        // the names that vary in each frame
+	number    []int                // the index of each axis in names, or -1
+	shown     []bool               // for each axis, whether req must contain its value
+	plain     []bool               // for each axis, whether all its values are numbers that count as set
+	mends     []mend
+	cells     []cellStep
+	keys      []cellStep
+	// prefix contains the latest row's leading cells: the first leading steps of cells.
+	// written is the number of cells in it that are valid.
+	prefix           []byte
+	leading, written int
 }
+
+// rowFrame is a frame for the values of a row.
+type rowFrame struct {
+	*plan.Frame
+	frame *formula.Frame // its values
+	held  *plan.Held
+	at    []int // the index of each axis's current value, or -1
+	fixed []int // the numbers of the flags that the latest plan fixes
+}
+
+// maxRowFrames is the maximum number of frames of a variant. If a point has more rows, the
+// others share the last frame.
+const maxRowFrames = 8
 
 // dynamicFlag is a flag whose computed number depends on the axes, with its bounds.
 type dynamicFlag struct {
@@ -63,7 +81,25 @@ type fix struct {
 
 func newVariant(sp *sweepProgram) *variant {
 	f := sp.NewFrame()
-	return &variant{Frame: f, frame: f.Values(), prog: sp.Formulas()}
+	return &variant{rowFrame: &rowFrame{Frame: f, frame: f.Values()}, prog: sp.Formulas()}
+}
+
+// useFrame makes the frame for a point's row with the given index the current one. The
+// rows with the same index often have the same values: for example, the size of a state does
+// not depend on the page size. With their own frame, these values are computed only once.
+func (wk *worker) useFrame(v *variant, row int) {
+	row = min(row, maxRowFrames-1)
+	if row == len(v.rows) {
+		f := wk.item.program.NewFrame()
+		f.Fitter().Apply(f.FlagsFor(v.req), v.given)
+		held := f.Hold(v.names)
+		one := &rowFrame{Frame: held.Frame, frame: held.Values(), held: held, at: make([]int, len(wk.digits))}
+		for i := range one.at {
+			one.at[i] = -1
+		}
+		v.rows = append(v.rows, one)
+	}
+	v.rowFrame = v.rows[row]
 }
 
 // variant returns a new variant for the current digits.
@@ -122,7 +158,9 @@ func (wk *worker) variant() *variant {
 	if it.Fit {
 		axes = v.addFixes(it, axes)
 	}
+	v.given, v.names = values, axes
 	v.held = v.Hold(axes)
+	v.rows = []*rowFrame{v.rowFrame}
 	v.Frame, v.frame = v.held.Frame, v.held.Values()
 	for _, s := range v.Bench.Slots {
 		if sh.changes[s.Ref] {
@@ -141,7 +179,14 @@ func (wk *worker) variant() *variant {
 		}
 	}
 	v.cells = wk.cells(v, it, false)
+	v.leading = slices.IndexFunc(v.cells, func(s cellStep) bool { return !s.leads() }) // at most the last step
 	v.keys = wk.keysOf(v, it)
+	v.plain = make([]bool, len(sh.refs))
+	for i, ref := range sh.refs {
+		axis := &it.Config.Axes[i]
+		isWord := func(val data.Fact) bool { return val.Kind != formula.Num }
+		v.plain[i] = ref >= 0 && v.prog.Kind(ref) == formula.Num && v.AllGiven(axis) && !slices.ContainsFunc(axis.Values, isWord)
+	}
 	v.shown = make([]bool, len(sh.refs))
 	for i := range v.shown {
 		v.shown[i] = v.req != nil && (!sh.layered || len(v.keys) > 0 || !v.AllGiven(&it.Config.Axes[i]))

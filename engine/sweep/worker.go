@@ -88,6 +88,7 @@ func (wk *worker) point(point uint64) {
 		wk.fail(point, diag.Kind(v.err))
 		return
 	}
+	wk.useFrame(v, 0)
 	wk.move(v)
 	switch {
 	case it.shape.layered:
@@ -103,7 +104,7 @@ func (wk *worker) point(point uint64) {
 	}
 }
 
-// move sets the frame of a variant to the values at the current digits.
+// move sets the current frame of a variant to the values at the current digits.
 func (wk *worker) move(v *variant) {
 	it := wk.item
 	for i, d := range wk.digits {
@@ -118,6 +119,8 @@ func (wk *worker) move(v *variant) {
 		ref, number := it.shape.refs[i], v.number[i]
 		switch {
 		case number < 0:
+		case v.plain[i]:
+			v.held.VaryNum(number, val.Num)
 		case val.Kind == v.prog.Kind(ref) && v.Given(it.Config.Axes[i].Field.Var, *val):
 			v.held.Vary(number, val.Value)
 		default:
@@ -154,6 +157,9 @@ func (wk *worker) layered(v *variant, point uint64) {
 		wk.fail(point, diag.Kind(err))
 		return
 	}
+	if !v.points.Same() {
+		v.written = 0 // fields may have other values
+	}
 	c := wk.out
 	before := *c
 	without := func(what string) { // the point has no plan
@@ -162,7 +168,11 @@ func (wk *worker) layered(v *variant, point uint64) {
 		c.buf = buf[:len(before.buf)]
 		wk.fail(point, what)
 	}
-	for _, one := range requests {
+	for i, one := range requests {
+		if i > 0 { // the caller has done this for the first row
+			wk.useFrame(v, i)
+			wk.move(v)
+		}
 		v.held.Move(one)
 		if name := v.Wrong(); name != "" {
 			without(name)

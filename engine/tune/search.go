@@ -16,7 +16,8 @@ const (
 	// The best point and the default are measured repeats times at the end, if there are
 	// enough runs. Points that are hard to tell apart are measured up to maxRepeats times.
 	repeats, maxRepeats = 5, 7
-	// rivals is the number of points that are repeated next to the best one.
+	// rivals is the number of points that are measured repeatedly besides the
+	// best one.
 	rivals = 2
 )
 
@@ -87,8 +88,8 @@ func (s *Search) halve() {
 	}
 }
 
-// flat reports whether the sample varies little more than repeated measurements do, so that
-// no knob matters.
+// flat reports whether the sample varies little more than repeated measurements
+// do, which means that no knob matters.
 func (s *Search) flat() bool {
 	const enough, more = 8, 1.5
 	list := s.ranked()
@@ -118,8 +119,8 @@ func (s *Search) explore() bool {
 	}
 }
 
-// climb improves a point by single changes until none is better. It returns whether it tried
-// all changes of the last point.
+// climb improves a point by single changes until no change makes it better. It
+// also reports whether it tried all changes of the last point.
 func (s *Search) climb(at *Trial) (all bool) {
 	for {
 		next, all := s.step(at)
@@ -130,8 +131,8 @@ func (s *Search) climb(at *Trial) (all bool) {
 	}
 }
 
-// step tries the single changes of a point until one is better. It returns nil if none
-// is, and whether all were tried.
+// step tries single changes of a point until one makes it better. It returns
+// nil if none does, and reports whether all changes were tried.
 func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	for _, k := range s.rand.Perm(len(s.Knobs)) {
 		for _, way := range s.ways(k) {

@@ -42,7 +42,7 @@ type Point []int
 
 func (p Point) key() string { return fmt.Sprint([]int(p)) }
 
-// with returns the point with another value of a knob.
+// with returns the point with a different value for one knob.
 func (p Point) with(knob, value int) Point {
 	p = slices.Clone(p)
 	p[knob] = value
@@ -104,10 +104,10 @@ type Search struct {
 	// Done reports whether the search was complete. Otherwise, it was stopped, or MaxRuns was
 	// reached.
 	Done bool
-	// Flat reports whether the first sample varied little more than repeated measurements do,
-	// so that the search tried nothing else.
+	// Flat reports whether the first sample varied little more than repeated
+	// measurements do. If so, the search tried nothing else.
 	Flat bool
-	// Stopped reports whether a measurement stopped it.
+	// Stopped reports whether a measurement stopped the search.
 	Stopped bool
 	// Trials are all points in the order in which they were first requested.
 	Trials []*Trial
@@ -115,7 +115,7 @@ type Search struct {
 	options Options
 	rand    *rand.Rand
 	measure Measure
-	limit   int // of runs in the current stage
+	limit   int // the number of runs at which the current stage ends
 	// exploring reports whether the search still tries other points.
 	exploring bool
 	trials    map[string]*Trial
@@ -208,8 +208,8 @@ func (s *Search) ranked() []*Trial {
 	return list
 }
 
-// Until the noise has been measured, it is assumed to be a standard deviation of 3%, with the
-// weight of this many degrees of freedom.
+// Until the noise has been measured, it is assumed to have a standard deviation
+// of 3%, with the weight of this many degrees of freedom.
 const (
 	priorNoise   = 0.03
 	priorFreedom = 2
@@ -229,7 +229,8 @@ func (s *Search) noise() (deviation, freedom float64) {
 	return math.Sqrt(squares / freedom), freedom
 }
 
-// compare returns the change from one trial to another, by the pooled variance.
+// compare returns the change from one trial to another, based on the pooled
+// variance.
 func (s *Search) compare(to, from *Trial) Change {
 	deviation, freedom := s.noise()
 	return changeOf(to.mean-from.mean, quantile(freedom)*deviation*math.Sqrt(1/float64(to.n)+1/float64(from.n)))

@@ -91,7 +91,7 @@ func (t *target) open(s *schema.Schema, l *model.Loader) {
 // check creates the report on a file.
 func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if strings.HasSuffix(t.name, source.ResultsExt) {
-		return report(s, l, known, t) // results are read line by line: the file as a whole has no limit
+		return report(s, l, known, t) // results are read line by line, so the size of the file is not limited
 	}
 	r := &Report{File: t.name}
 	if t.err == nil && t.file != nil {
@@ -263,7 +263,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 	}
 	for _, name := range schema.Keys(c.Config) {
 		if !slices.Contains(fields, name) {
-			hint(fail("config."+name+":", "a configuration has no %s", name), name, fields)
+			hint(fail("config."+name+":", "there is no configuration field %s", name), name, fields)
 		}
 	}
 	errs.Add(values)
@@ -277,7 +277,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 			if e.Pos.File != arch.File {
 				e.Pos = c.At[""]
 			}
-			errs = append(errs, e.WithHint("in the check with source %q", c.Source))
+			errs = append(errs, e.WithHint("this is the check whose source is %q", c.Source))
 		}
 		return errs
 	}
@@ -286,7 +286,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 		if !ok {
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
-			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check with source %q", c.Source)
+			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("this is the check whose source is %q", c.Source)
 		}
 	}
 	return errs.Err()

@@ -33,7 +33,8 @@ type Data struct {
 	// the best, unless Lowest is set.
 	Best   string `json:"best"`
 	Lowest bool   `json:"lowest"`
-	// Of is the reference for the best value, which is shown as a percentage of it, or nil.
+	// Of is the reference value, or nil. The best value is shown as a
+	// percentage of it.
 	Of *Line `json:"of"`
 	// Commands contains each point's command, or is nil if the points have none.
 	Commands *Commands `json:"commands"`
@@ -167,20 +168,20 @@ type Chart struct {
 	X []string `json:"x"`
 	// Join says how points are joined by lines.
 	Join string `json:"join,omitempty"`
-	// By is the column for which the chart has separate lines, in addition to the marked
-	// groups, or "".
+	// By is the column for each of whose values the chart has a separate line,
+	// in addition to the marked groups, or "".
 	By string `json:"by,omitempty"`
 	// Trusted hides points that are not trusted.
 	Trusted bool `json:"trusted,omitempty"`
-	// Group and Fixed are the columns that are the same for all bars of a split chart. The
-	// reader can choose their values, which initially are those of the point Start. Side is
-	// a value that is shown beside the bars.
+	// Group and Fixed are the columns whose values are the same for all bars of a split
+	// chart. The reader can choose their values, which initially are those of the point
+	// Start. Side is a value that is shown beside the bars.
 	Group []string `json:"group,omitempty"`
 	Fixed string   `json:"fixed,omitempty"`
 	Start int      `json:"start,omitempty"`
 	Side  string   `json:"side,omitempty"`
 
-	Label string   `json:"label"` // of the vertical axis; if "", the label of the first column in Y
+	Label string   `json:"label"` // the label of the vertical axis; if "", the label of the first column in Y
 	Y     []string `json:"y"`
 	// Lines are horizontal reference lines.
 	Lines  []Line  `json:"lines"`
@@ -193,8 +194,8 @@ type Chart struct {
 const (
 	// JoinPoints joins the points that differ only in their horizontal position.
 	JoinPoints = ""
-	// JoinMedians does so if there are few lines, or else joins the medians of the points
-	// at each horizontal position.
+	// JoinMedians is like JoinPoints if there are few lines. Otherwise, it
+	// joins the medians of the points at each horizontal position.
 	JoinMedians = "medians"
 	// JoinNone joins no points.
 	JoinNone = "none"
@@ -207,7 +208,8 @@ type Line struct {
 }
 
 // Curve is a line through calculated points. It is hidden when the reader selects a facet
-// value that differs from the one in Where, or another horizontal axis than the column X0.
+// value that differs from the one in Where, or a horizontal axis other than the column
+// X0.
 type Curve struct {
 	Label string            `json:"label"`
 	X0    string            `json:"x0,omitempty"`

@@ -27,7 +27,8 @@ type Page struct {
 	Answer []string
 	// Command is the command shown below the answer, as shell words, or nil.
 	Command []string
-	// Parts are the parts of an answer that has several, and Warn makes it a warning.
+	// Parts contains the parts of an answer that has several parts, and Warn
+	// marks the answer as a warning.
 	Parts []Part
 	Warn  bool
 	// Sections contains the sections before the charts.

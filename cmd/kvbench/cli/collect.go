@@ -15,7 +15,7 @@ func (a *app) collectCmd() *command {
 	return &command{
 		name:  "collect",
 		words: "DIR|LOG...",
-		short: "Turn the logs of jobs into results",
+		short: "Turn job logs into results",
 		flags: []*flagSpec{
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Append the results to this file instead of printing them. Results that it already contains are skipped"},
 			releasesFlag(),

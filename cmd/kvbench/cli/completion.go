@@ -34,7 +34,7 @@ func (a *app) completionCmd() *command {
 	return &command{
 		name:     "completion",
 		words:    strings.Join(shellNames, "|"),
-		short:    "Print a script that completes commands in a shell",
+		short:    "Print a shell completion script",
 		complete: func([]string) []string { return shellNames },
 		exec: func(_ context.Context, c *command) error {
 			if len(c.args) != 1 || !slices.Contains(shellNames, c.args[0]) {

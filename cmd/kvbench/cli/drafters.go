@@ -39,7 +39,7 @@ func (d *drafters) with(m *model.Model, cfg *config.Config) (*model.Model, error
 	v := cfg.Values[plan.DraftVar]
 	for _, a := range cfg.Axes {
 		if a.Field.Var == plan.DraftVar && slices.ContainsFunc(a.Values, named) {
-			return nil, v.Origin.Errorf("cannot sweep over several drafters").WithHint("specify one drafter per run")
+			return nil, v.Origin.Errorf("cannot sweep over more than one drafter").WithHint("specify one drafter per run")
 		}
 	}
 	if !named(v) || !plan.UseOf(cfg.With(m.Arch, m.Defaults)).Rank {

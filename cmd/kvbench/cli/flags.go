@@ -50,7 +50,7 @@ func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 // Headings of groups of flags in the help.
 const (
 	groupModel    = "Model and configuration"
-	groupConfig   = "Overrides of the configuration"
+	groupConfig   = "Configuration overrides"
 	groupTransfer = "Transfers between ranks"
 	groupOutput   = "Output"
 	groupOwn      = "kvbench itself"
@@ -99,7 +99,7 @@ func modelsFlag() *flagSpec {
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
+	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if they are not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
 }
 
 func configFlag() *flagSpec {

@@ -262,6 +262,7 @@ func TestVetGoesOn(t *testing.T) {
 		t.Skip("it takes its time")
 	}
 	dir := t.TempDir()
+	// This file has few values, so no other limit is exceeded first.
 	slow := "import \"kvbench.internal/cue:kvbench\"\n\n_f: kvbench.#Formula\n" + bombs["comprehension"].text
 	for file, text := range map[string]string{"a.yaml": "runtime: {isl: x}\n", "b.cue": slow, "c.cue": toy, "d.cue": slow, "e.yaml": "runtime: {isl: y}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {

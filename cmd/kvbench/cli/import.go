@@ -18,7 +18,7 @@ func (a *app) importCmd() *command {
 		words: "FILE|DIR|hf:OWNER/NAME",
 		short: "Write a Hugging Face config.json as a parameter file",
 		flags: []*flagSpec{
-			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "File to write, instead of stdout"},
+			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write to this file instead of stdout"},
 			modelsFlag(),
 			downloadFlag(),
 			configFlag(),

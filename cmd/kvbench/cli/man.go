@@ -58,7 +58,7 @@ func manPage(cmds []*command, date string) string {
 		m.command(c, cmds)
 	}
 	m.macro("SH", "FLAGS")
-	m.text(fmt.Sprintf("Flags that several commands have. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
+	m.text(fmt.Sprintf("Flags that several commands share. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
 	for _, group := range groups(sharedFlags(cmds)) {
 		m.macro("SS", group[0].group)
 		m.flags(group)

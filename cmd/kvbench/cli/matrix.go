@@ -150,7 +150,7 @@ func (a *app) workload(c *command) (*workload, error) {
 	text, from, given := c.value(lengthField)
 	w.trace, _, _ = c.value("trace")
 	if given && w.trace != "" {
-		errs = append(errs, from.Errorf("the lengths of requests are in the trace").WithHint("omit it, or omit --trace"))
+		errs = append(errs, from.Errorf("the trace already contains the lengths of the requests").WithHint("omit it, or omit --trace"))
 	}
 	if given {
 		lengths := func() (requests.Lengths, error) {
@@ -198,7 +198,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *pl
 	cfg := job.Config
 	if w.trace != "" {
 		if old := cfg.Values[lengthField]; old.Origin.Given() {
-			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect: the lengths of requests are in the trace", lengthField))
+			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect: the trace already contains the lengths of the requests", lengthField))
 		}
 		cfg.Values[lengthField] = data.Fact{Value: formula.Number(1), Origin: data.Origin{Kind: data.FromCommand, Name: c.name}}
 	}

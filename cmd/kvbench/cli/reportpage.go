@@ -45,7 +45,7 @@ func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error
 	}
 	if format == "html" && c.set["columns"] {
 		_, from, _ := c.value("columns")
-		errs = append(errs, from.Errorf("a page has its own columns").WithHint("omit it, or use --format csv"))
+		errs = append(errs, from.Errorf("cannot be used with --format html, because a page has its own columns").WithHint("omit it, or use --format csv"))
 	}
 	if name, from, ok := c.value(link.Flag); ok {
 		known := report.Links(a.schema)

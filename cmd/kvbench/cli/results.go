@@ -32,11 +32,11 @@ func (a *app) resultsCmd() *command {
 	return &command{
 		name:  "results",
 		words: strings.Join(resultsTasks, "|") + " FILE...",
-		short: "Find, join and export the results in files",
+		short: "Find, join and export saved results",
 		flags: []*flagSpec{
-			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns of ls and export, separated by commas"},
+			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns for ls and export, separated by commas"},
 			{name: "only", arg: "COLUMN=VALUE", group: groupOutput, repeat: true, help: "Only results with this value. May be repeated"},
-			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format of export. csv and jsonl write columns, the others a planner's file"},
+			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format for export. csv and jsonl write columns; the others write a planner's file"},
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write to this file instead of stdout"},
 			configFlag(),
 		},
@@ -137,7 +137,7 @@ func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, 
 		if near := report.ColumnMeant(a.schema, name); near != "" {
 			d.WithHint("did you mean %q?", near)
 		} else if !d.Suggest(name, known) {
-			d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure")
+			d.WithHint("a column is a quantity, a configuration field, a nixlbench flag, or a measure")
 		}
 		errs = append(errs, d)
 		return name

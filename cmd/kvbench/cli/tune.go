@@ -49,7 +49,7 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, 0 for no limit"},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search; 0 for no limit"},
 		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs, at least 1. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Random seed that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
@@ -187,7 +187,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 		return err
 	}
 	if len(t.settings) == 0 {
-		return diag.Errorf(diag.Pos{}, "there is nothing to vary: no setting has several values").
+		return diag.Errorf(diag.Pos{}, "there is nothing to vary: no setting has more than one value").
 			WithHint("give a nixlbench flag several values, such as 1,2,4")
 	}
 	knobs := make([]tune.Knob, len(t.settings))
@@ -487,7 +487,7 @@ func (t *tuner) late() bool {
 func (t *tuner) nothing() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
-		return diag.Errorf(diag.Pos{}, "the budget of %v ended before any run", t.budget).WithHint("set a larger one with --budget")
+		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run", t.budget).WithHint("set a larger one with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
 	}
