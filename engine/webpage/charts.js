@@ -448,14 +448,14 @@
       ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
       ctx.textAlign = "left";
       ctx.textBaseline = "bottom";
+      ctx.lineWidth = 6 * ratio;
+      ctx.strokeStyle = style("--card");
       const used = [];
       for (const [text, x, y, colour] of texts.sort((a, b) => a[2] - b[2])) {
         const at = Math.max(y - 3 * ratio, bbox.top + 14 * ratio);
         if (used.some(v => Math.abs(v - at) < 13 * ratio)) continue;
         used.push(at);
-        // The background hides the lines that would cross the label.
-        ctx.fillStyle = style("--card");
-        ctx.fillRect(x + 6 * ratio, at - 13 * ratio, ctx.measureText(text).width + 4 * ratio, 13 * ratio);
+        ctx.strokeText(text, x + 8 * ratio, at);
         ctx.fillStyle = colour;
         ctx.fillText(text, x + 8 * ratio, at);
       }
