@@ -119,7 +119,13 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 		if c.point.values[keyRatio] > 0 {
 			part.Lines = append(part.Lines, fmt.Sprintf("Its bandwidth is %s× the baseline's.", threeDigits(c.point.values[keyRatio])))
 		}
-		changes = append(changes, "recommended "+cmp.Or(op.name, "setting")+" "+changeOf(c.point.get(keyRatio)))
+		if !one {
+			what := "recommended setting "
+			if op.name != "" {
+				what = "recommended " + op.name + " setting "
+			}
+			changes = append(changes, what+changeOf(c.point.get(keyRatio)))
+		}
 		parts = append(parts, part)
 	}
 	if part := b.change(changes); part.Title != "" {
@@ -662,11 +668,14 @@ func changeOf(ratio float64) string {
 // overLink says how many points are not compared because they are faster than the link, or
 // returns "".
 func (b *resultsPage) overLink() string {
-	n, base, most := 0, 0, 0.0
+	n, own, base, most := 0, 0, 0, 0.0
 	for _, p := range b.points {
 		if p.over {
 			n++
 			most = max(most, p.get(b.of.Bandwidth), p.get(keyBase))
+			if p.get(b.of.Bandwidth) > b.linkRate() {
+				own++
+			}
 			if p.get(keyBase) > b.linkRate() {
 				base++
 			}
@@ -676,10 +685,10 @@ func (b *resultsPage) overLink() string {
 		return ""
 	}
 	whose := "a bandwidth"
-	switch base {
-	case n:
+	switch {
+	case own == 0:
 		whose = "a bandwidth in the baseline"
-	case 0:
+	case base == 0:
 		whose = "a bandwidth in the results"
 	}
 	return fmt.Sprintf("%s %s not compared: %s (up to %s) is higher than that of the link, %s, so it cannot be trusted.",

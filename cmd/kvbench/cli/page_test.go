@@ -615,10 +615,19 @@ func TestPageBaseline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A link that is slower than all of the points, so none is compared.
+	slow, err := os.ReadFile(writePage(t, points, file, "--bandwidth", "5GB/s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `<p class="big">No point can be compared with the baseline.</p>
+<p>4 points are not compared: a bandwidth (up to 60 GB/s) is higher than that of the link, `; !strings.Contains(string(slow), want) {
+		t.Errorf("the page of a slow link lacks %s", want)
+	}
 	for _, want := range []string{
 		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
 		// The point of 60 GB/s, on a link of 50 GB/s, is not compared.
-		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ 25% faster; each measured once.</p>`,
+		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ setting 25% faster; each measured once.</p>`,
 		"<p>1 point is not compared: a bandwidth in the baseline (up to 60 GB/s) is higher than that of the link, ib_ndr (50 GB/s), so it cannot be trusted.</p>",
 		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",
 		"<p>1 point is within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
