@@ -53,7 +53,7 @@ func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Pl
 		text += strings.NewReplacer("{value}", value, "{how}", l.how(m, measureOf(all, v.Key), s)).Replace(v.Line) + "\n"
 	}
 	if len(missing) == len(found) {
-		return diag.Errorf(diag.Pos{}, "no valid result measures any value that this format needs: %s", strings.Join(missing, "; ")).
+		return diag.Errorf(diag.Pos{}, "no valid result contains any of the values that this format needs: %s", strings.Join(missing, "; ")).
 			WithHint("suspect and failed results are not exported")
 	}
 	_, err := io.WriteString(w, text)

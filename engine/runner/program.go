@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// collectProgram judges a run of a program other than nixlbench. It has one process, which
+// collectProgram evaluates a run of a program other than nixlbench. It has one process, which
 // prints JSON.
 func (s *Session) collectProgram(c *Collected, r *Run) error {
 	rec := c.Record

@@ -53,7 +53,7 @@ type rowFrame struct {
 // others share the last frame.
 const maxRowFrames = 8
 
-// dynamicFlag is a flag whose computed number depends on the axes, with its bounds.
+// dynamicFlag is a flag whose computed value depends on the axes, with its bounds.
 type dynamicFlag struct {
 	name   string
 	ref    formula.Ref

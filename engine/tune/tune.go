@@ -208,8 +208,8 @@ func (s *Search) ranked() []*Trial {
 	return list
 }
 
-// Until the noise has been measured, it is assumed to have a standard deviation
-// of 3%, with the weight of this many degrees of freedom.
+// Until the noise has been measured, its standard deviation is assumed to be priorNoise,
+// weighted as priorFreedom degrees of freedom.
 const (
 	priorNoise   = 0.03
 	priorFreedom = 2

@@ -237,7 +237,9 @@ func createJob(dir, cluster string) error {
 	if size > 1<<20 {
 		return errors.New("the ConfigMap is too large")
 	}
-	attempt := fmt.Sprintf("%s-uid%d", time.Now().UTC().Format(time.RFC3339), os.Getpid())
+	// Attempts within a second must sort by age, too.
+	now := time.Now().UTC()
+	attempt := fmt.Sprintf("%s-uid%d", now.Format(time.RFC3339), now.UnixNano())
 	if err := os.WriteFile(filepath.Join(to, "attempt"), []byte(attempt), 0o644); err != nil {
 		return err
 	}
