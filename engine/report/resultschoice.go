@@ -21,7 +21,7 @@ type choice struct {
 	// enough is the smallest request that reaches most of the point's bandwidth, or nil.
 	enough *pagePoint
 	// largestSize and largestCount report whether no rival has larger I/Os or more I/Os per
-	// request, although smaller values were measured.
+	// request, and the smaller values that were measured are noticeably slower.
 	largestSize, largestCount bool
 }
 
@@ -62,20 +62,23 @@ func (b *resultsPage) choose(points []*pagePoint, workload func(*pagePoint) stri
 			c.enough = p
 		}
 	}
-	c.largestSize, c.largestCount = c.atEdge(b.of.Size), c.atEdge(b.of.Count)
+	c.largestSize, c.largestCount = c.atEdge(b.of.Size, b.of.Bandwidth), c.atEdge(b.of.Count, b.of.Bandwidth)
 	return c
 }
 
-// atEdge reports whether the point has the highest value of a measure.
-func (c *choice) atEdge(key string) bool {
-	smaller := false
+// atEdge reports whether the point has the highest value of a measure, and smaller values give
+// a noticeably lower bandwidth.
+func (c *choice) atEdge(key, bandwidth string) bool {
+	smaller := 0.0
 	for _, p := range c.rivals {
 		if p.get(key) > c.point.get(key) {
 			return false
 		}
-		smaller = smaller || p.get(key) < c.point.get(key)
+		if p.get(key) < c.point.get(key) {
+			smaller = max(smaller, p.get(bandwidth))
+		}
 	}
-	return smaller
+	return smaller > 0 && smaller < mostOf*c.point.get(bandwidth)
 }
 
 // moved returns the number of bytes that a point's request moves.
@@ -164,11 +167,13 @@ func (b *resultsPage) chosenText(p *pagePoint) string {
 	return words
 }
 
-// givenText describes the workload of a point, except for its operation.
-func (b *resultsPage) givenText(p *pagePoint) string {
+// givenText describes the workload of a point, except for its operation and the settings in
+// except.
+func (b *resultsPage) givenText(p *pagePoint, except []setting) string {
 	var list []setting
 	for _, s := range b.given(b.shown) {
-		if s.key != b.of.Operation && (b.inView(s) || b.byKey[s.key].Varies()) {
+		named := slices.ContainsFunc(except, func(e setting) bool { return e.key == s.key })
+		if s.key != b.of.Operation && !named && (b.inView(s) || b.byKey[s.key].Varies()) {
 			list = append(list, s)
 		}
 	}
@@ -180,9 +185,12 @@ func (b *resultsPage) givenText(p *pagePoint) string {
 func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
 	p := c.point
 	rate := p.get(b.of.Bandwidth)
-	lines := []string{b.sampled(c)}
-	if n := b.workloads(op.points); n > 1 {
+	lines := []string{b.sampled(p, b.differing(op))}
+	if n := len(b.workloads(op.points)); n > 1 {
 		lines[0] += fmt.Sprintf(" The table below has the setting for each of the %s workloads.", group(n))
+	}
+	if line := b.behind(op, rate); line != "" {
+		lines = append(lines, line)
 	}
 	if line := b.distance(rate); line != "" {
 		lines = append(lines, line)
@@ -190,7 +198,7 @@ func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []strin
 	if list := notes(p.point); len(list) > 0 && b.LinkRate > 0 && rate > b.linkRate() {
 		lines = append(lines, "Notes: "+strings.Join(list, "; ")+".")
 	}
-	if line := b.comparedWith(c, rate); line != "" {
+	if line := b.comparedWith(c, op, rate); line != "" {
 		lines = append(lines, line)
 	}
 	if line := b.limit(p, fits); line != "" {
@@ -202,39 +210,96 @@ func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []strin
 	return lines
 }
 
-// workloads counts the different workloads of points.
-func (b *resultsPage) workloads(points []*pagePoint) int {
-	seen := map[string]bool{}
+// workloads returns the points for each workload.
+func (b *resultsPage) workloads(points []*pagePoint) map[string][]*pagePoint {
+	list := map[string][]*pagePoint{}
 	for _, p := range points {
-		seen[b.workload(p)] = true
+		w := b.workload(p)
+		list[w] = append(list[w], p)
 	}
-	return len(seen)
+	return list
 }
 
-// sampled says what was measured, and how often.
-func (b *resultsPage) sampled(c *choice) string {
-	line := "Measured once"
-	n := len(c.point.line.rows)
-	if n > 1 {
-		line = fmt.Sprintf("The median of %s, which differ by %s", counted(n, "run"), percentOf(c.point.spread))
+// farBehind is the share of the recommended setting's bandwidth below which the answer mentions
+// the other workloads.
+const farBehind = 0.8
+
+// behind says how many workloads of an operation are far slower than the recommended setting,
+// or returns "".
+func (b *resultsPage) behind(op operation, rate float64) string {
+	all := b.workloads(op.points)
+	var slow []float64
+	for _, points := range all {
+		if x := b.rateOfBest(points); x > 0 && x < farBehind*rate {
+			slow = append(slow, x)
+		}
 	}
-	if words := b.givenText(c.point); words != "" {
+	if len(slow) == 0 {
+		return ""
+	}
+	unit, suffix := threeDigits, " GB/s"
+	if b.LinkRate > 0 {
+		unit, suffix = func(x float64) string { return percentOf(x / b.linkRate()) }, " of the link's bandwidth"
+	}
+	reach, lo, hi := "reach", unit(slices.Min(slow)), unit(slices.Max(slow))
+	if len(slow) == 1 {
+		reach = "reaches"
+	}
+	if lo != hi {
+		lo = strings.TrimSuffix(lo, "%") + "–" + hi
+	}
+	return fmt.Sprintf("But %s of the %s %s only %s%s; see Best settings.", group(len(slow)), counted(len(all), "workload"), reach, lo, suffix)
+}
+
+// forWorkload returns the workload of a choice, such as " with model A and pattern block", or ""
+// if the points of the operation have the same workload.
+func (b *resultsPage) forWorkload(c *choice, op operation) string {
+	words := settingWords(b.differing(op), c.point.point)
+	if len(words) == 0 {
+		return ""
+	}
+	last := len(words) - 1
+	if last == 0 {
+		return " with " + words[0]
+	}
+	return " with " + strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// differing returns the settings of the workload in which the points of an operation differ.
+func (b *resultsPage) differing(op operation) []setting {
+	return slices.DeleteFunc(b.given(slices.Concat(b.main, b.rest)), func(s setting) bool {
+		first := wordOf(s, op.points[0].point)
+		return !slices.ContainsFunc(op.points, func(p *pagePoint) bool { return wordOf(s, p.point) != first })
+	})
+}
+
+// sampled says what was measured, and how often. It omits the settings in named.
+func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
+	line := "Measured once"
+	n := len(p.line.rows)
+	if n > 1 {
+		line = "The median of " + counted(n, "run")
+		if !math.IsNaN(p.spread) {
+			line += ", which differ by " + percentOf(p.spread)
+		}
+	}
+	if words := b.givenText(p, named); words != "" {
 		line += ", with " + words
 	}
-	if n == 1 && len(c.rivals) > 1 {
+	if n == 1 {
 		line += ". A single run cannot tell small differences from noise"
 	}
 	return line + "."
 }
 
 // comparedWith compares a choice with the other settings for its workload.
-func (b *resultsPage) comparedWith(c *choice, rate float64) string {
+func (b *resultsPage) comparedWith(c *choice, op operation, rate float64) string {
 	var parts []string
 	if len(c.rivals) == 1 && len(b.points) > 1 {
 		parts = append(parts, "No other setting for this was measured and can be trusted.")
 	}
 	if c.near > 1 {
-		parts = append(parts, fmt.Sprintf("%s settings are within %s of the fastest; this is the one with the smallest requests.", group(c.near), percentOf(c.noise)))
+		parts = append(parts, fmt.Sprintf("%s settings%s are within %s of the fastest; this is the one with the smallest requests.", group(c.near), b.forWorkload(c, op), percentOf(c.noise)))
 	}
 	if e := c.enough; e != nil {
 		parts = append(parts, fmt.Sprintf("Smaller requests already give %s of this bandwidth: %s.", percentOf(e.get(b.of.Bandwidth)/rate), b.chosenText(e)))

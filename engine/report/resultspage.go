@@ -76,6 +76,9 @@ type pagePoint struct {
 	command []string
 	request float64 // the time to move one request's cache, in us
 	spread  float64 // the difference between the runs' bandwidths, as a share of the median
+	// over is set if the point is not compared with the baseline because its bandwidth or the
+	// baseline's is higher than the link's.
+	over bool
 }
 
 func (p *pagePoint) get(key string) float64 {
@@ -682,10 +685,19 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 				p.values[key] = x
 			}
 		}
+		if p.get(keyRatio) > 0 && b.LinkRate > 0 && max(p.get(b.of.Bandwidth), p.get(keyBase)) > b.linkRate() {
+			p.over = true
+			delete(p.values, keyRatio)
+		}
 	}
 	base = number(keyBase, "Baseline", webpage.UnitRate, func(p *pagePoint) float64 { return p.get(keyBase) })
 	ratio = number(keyRatio, "Bandwidth vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return p.get(keyRatio) })
-	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
+	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 {
+		if p.over {
+			return math.NaN()
+		}
+		return parsed(p.line.ratio(last, p.base).median)
+	})
 	return base, ratio, tail
 }
 

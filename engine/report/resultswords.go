@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
 	"kvbench/engine/webpage"
 )
 
@@ -91,11 +93,22 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 // trusted.
 func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) {
 	bad := b.untrusted()
+	one := len(b.points) == 1
 	if b.best(b.points) == nil {
 		part := webpage.Part{Title: "No result can be trusted, so there is no recommendation."}
-		part.Lines = append(b.doubts(bad), b.withoutLink()...)
+		if one {
+			part.Title = "One point: no recommendation is possible, and the point cannot be trusted."
+			if p := b.points[0]; len(p.line.rows) > 0 {
+				part.Lines = []string{b.sampled(p, nil)}
+			}
+		}
+		part.Lines = slices.Concat(part.Lines, b.doubts(bad), b.withoutLink())
 		return []webpage.Part{part}, true
 	}
+	if one {
+		parts = append(parts, webpage.Part{Title: "One point: no recommendation is possible."})
+	}
+	var changes []string
 	for _, op := range b.operations() {
 		c := b.choose(op.points, b.workload)
 		if c == nil {
@@ -106,9 +119,16 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 		if c.point.values[keyRatio] > 0 {
 			part.Lines = append(part.Lines, fmt.Sprintf("Its bandwidth is %s× the baseline's.", threeDigits(c.point.values[keyRatio])))
 		}
+		if !one {
+			what := "recommended setting "
+			if op.name != "" {
+				what = "recommended " + op.name + " setting "
+			}
+			changes = append(changes, what+changeOf(c.point.get(keyRatio)))
+		}
 		parts = append(parts, part)
 	}
-	if part := b.change(); part.Title != "" {
+	if part := b.change(changes); part.Title != "" {
 		parts = append(parts, part)
 	}
 	last := webpage.Part{Lines: b.withoutLink()}
@@ -137,8 +157,12 @@ func (b *resultsPage) recommend(c *choice, op operation) string {
 	if b.LinkRate > 0 {
 		result += fmt.Sprintf(", %s of %s", percentOf(rate/b.linkRate()), b.linkName())
 	}
-	verb := "Use"
+	verb, of := "Use", b.forWorkload(c, op)
 	switch {
+	case of != "" && op.name == "":
+		verb = "For" + strings.TrimPrefix(of, " with") + ", use"
+	case of != "":
+		verb = "For " + op.name + of + ", use"
 	case op.name != "" && len(c.rivals) == 1:
 		verb = op.name + " with"
 	case op.name != "":
@@ -154,7 +178,7 @@ func (b *resultsPage) withoutLink() []string {
 	if b.LinkRate > 0 {
 		return nil
 	}
-	return []string{"To compare the results with a link's bandwidth, set --link or --bandwidth."}
+	return []string{fmt.Sprintf("To compare the results with a link's bandwidth, run kvbench report %s --format html --link NAME, or set --bandwidth instead.", nixlbench.Quote(diag.Printable(filepath.Base(b.File))))}
 }
 
 // maxDoubts is the maximum number of reasons in the answer.
@@ -348,8 +372,15 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 			cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])))
 	})
 	t := webpage.Table{Caption: "Recommended setting for each workload", Head: b.bestHead()}
-	if len(b.chosen(b.main)) > 0 {
-		t.Caption += ", with the alternatives below it"
+	if b.rivalRows() {
+		var names []string
+		for _, s := range b.chosen(b.main) {
+			names = append(names, s.label)
+		}
+		t.Caption += " and " + strings.Join(names, " and ") + ", fastest first"
+	}
+	if !b.repeated() {
+		t.Caption += "; each point was measured once"
 	}
 	top := map[string]float64{}
 	for _, key := range order {
@@ -389,7 +420,7 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 		names = append(names, s.label)
 	}
 	names = append(names, "I/O size", "I/Os per request", "GB/s")
-	if len(b.chosen(b.main)) > 0 {
+	if b.rivalRows() {
 		names = append(names, "vs. fastest")
 	}
 	if b.LinkRate > 0 {
@@ -398,15 +429,25 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	if b.BaseFile != "" {
 		names = append(names, "vs. baseline")
 	}
-	names = append(names, "one request")
+	names = append(names, "cache of one request", "time to move it")
 	if b.FirstToken > 0 {
 		names = append(names, "share of budget")
 	}
-	head := webpage.Heads(len(b.bestOrder()), append(names, "runs")...)
+	if b.repeated() {
+		names = append(names, "runs")
+	}
+	head := webpage.Heads(len(b.bestOrder()), append(names, "trusted points")...)
 	if len(b.chosen(b.rest)) > 0 {
 		head = append(head, webpage.Cell{Text: "other settings"})
 	}
-	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
+	return append(head, webpage.Cell{Text: "command"})
+}
+
+// rivalRows reports whether the table of best settings has several rows for a workload, so that
+// the workload does not determine the settings that are chosen.
+func (b *resultsPage) rivalRows() bool {
+	given := b.given(slices.Concat(b.main, b.rest))
+	return slices.ContainsFunc(b.chosen(b.main), func(s setting) bool { return !b.follows(s, given) })
 }
 
 // maxUnwrapped is the maximum length of the text of the other settings that a
@@ -439,7 +480,7 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 		add(v)
 	}
 	rate := best.get(b.of.Bandwidth)
-	if len(b.chosen(b.main)) > 0 {
+	if b.rivalRows() {
 		add(ifKnown(rate, percentOf(rate/top)))
 	}
 	if b.LinkRate > 0 {
@@ -448,6 +489,7 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	if b.BaseFile != "" {
 		add(ifKnown(best.get(keyRatio), threeDigits(best.get(keyRatio))+"×"))
 	}
+	add(ifKnown(best.request, bytesOf(best.request*rate*1000)))
 	add(ifKnown(best.request, microsOf(best.request)))
 	if b.FirstToken > 0 {
 		share := percentOf(best.request / float64(b.FirstToken))
@@ -456,17 +498,23 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 		}
 		add(ifKnown(best.request, share))
 	}
-	add(runs)
-	if len(b.chosen(b.rest)) > 0 {
-		row = append(row, webpage.Cell{Text: other, Wrap: len(other) > maxUnwrapped})
+	if b.repeated() {
+		add(runs)
 	}
-	row = append(row, webpage.Cell{Command: best.command})
 	counts := group(len(points) - bad)
 	if bad > 0 {
 		counts += " of " + group(len(points))
 	}
 	add(counts)
-	return row
+	if len(b.chosen(b.rest)) > 0 {
+		row = append(row, webpage.Cell{Text: other, Wrap: len(other) > maxUnwrapped})
+	}
+	return append(row, webpage.Cell{Command: best.command})
+}
+
+// repeated reports whether any point was measured more than once.
+func (b *resultsPage) repeated() bool {
+	return slices.ContainsFunc(b.points, func(p *pagePoint) bool { return len(p.line.rows) > 1 })
 }
 
 // ifKnown returns text, which describes x, or [none] if x is unknown.
@@ -479,13 +527,18 @@ func ifKnown(x float64, text string) string {
 
 // settingsText lists the names and values of settings.
 func settingsText(list []setting, p Point) string {
+	return strings.Join(settingWords(list, p), ", ")
+}
+
+// settingWords returns the names and values of settings.
+func settingWords(list []setting, p Point) []string {
 	var words []string
 	for _, s := range list {
 		if word := wordOf(s, p); word != "" {
 			words = append(words, s.label+" "+word)
 		}
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {
@@ -597,27 +650,88 @@ func (b *resultsPage) changes() (slower, faster, same int) {
 	return slower, faster, same
 }
 
+// changeOf describes the ratio of a bandwidth to the baseline's.
+func changeOf(ratio float64) string {
+	switch {
+	case math.IsNaN(ratio):
+		return "not compared"
+	case ratio >= 2:
+		return threeDigits(ratio) + "× as fast"
+	case ratio > 1:
+		return percentOf(ratio-1) + " faster"
+	case ratio < 1:
+		return percentOf(1-ratio) + " slower"
+	}
+	return "unchanged"
+}
+
+// overLink says how many points are not compared because they are faster than the link, or
+// returns "".
+func (b *resultsPage) overLink() string {
+	n, own, base, most := 0, 0, 0, 0.0
+	for _, p := range b.points {
+		if p.over {
+			n++
+			most = max(most, p.get(b.of.Bandwidth), p.get(keyBase))
+			if p.get(b.of.Bandwidth) > b.linkRate() {
+				own++
+			}
+			if p.get(keyBase) > b.linkRate() {
+				base++
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	whose := "a bandwidth"
+	switch {
+	case own == 0:
+		whose = "a bandwidth in the baseline"
+	case base == 0:
+		whose = "a bandwidth in the results"
+	}
+	return fmt.Sprintf("%s %s not compared: %s (up to %s) is higher than that of the link, %s, so it cannot be trusted.",
+		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
+}
+
+// once reports whether the compared points and their baselines were measured once each.
+func (b *resultsPage) once() bool {
+	return !slices.ContainsFunc(b.points, func(p *pagePoint) bool {
+		return p.get(keyRatio) > 0 && (len(p.line.rows) > 1 || len(p.base.rows) > 1)
+	})
+}
+
 // change returns the part of the answer that compares the results with the baseline.
-func (b *resultsPage) change() webpage.Part {
+// recommended says how the recommended settings changed.
+func (b *resultsPage) change(recommended []string) webpage.Part {
 	ratios := b.sortedRatios()
 	n := len(ratios)
-	if n == 0 {
+	over := b.overLink()
+	if n == 0 && over == "" {
 		return webpage.Part{}
 	}
-	slower, faster, same := b.changes()
-	part := webpage.Part{Title: "The bandwidth is the same as the baseline's."}
-	switch {
-	case slower > 0:
-		part.Title = fmt.Sprintf("Compared with the baseline, %s of %s %s slower.", group(slower), counted(n, "point"), is(slower))
-	case faster > 0:
-		part.Title = fmt.Sprintf("Compared with the baseline, no point is slower, and %s of %s %s faster.", group(faster), group(n), is(faster))
+	if n == 0 {
+		return webpage.Part{Title: "No point can be compared with the baseline.", Lines: []string{over}}
 	}
-	line := fmt.Sprintf("%s slower, %s faster, %s within %s. The median is %s× the baseline; the points range from %s× to %s×.",
-		group(slower), group(faster), group(same), percentOf(sameAs), threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
+	slower, faster, same := b.changes()
+	words := slices.Concat([]string{fmt.Sprintf("%s slower, %s faster (by more than %s)", group(slower), group(faster), percentOf(sameAs))}, recommended)
+	if b.once() {
+		words = append(words, "each measured once")
+	}
+	part := webpage.Part{Title: fmt.Sprintf("%s compared with the baseline: %s.", counted(n, "point"), strings.Join(words, "; "))}
+	line := fmt.Sprintf("%s within %s. The median is %s× the baseline; the points range from %s× to %s×.",
+		counted(same, "point")+" "+is(same), percentOf(sameAs), threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 	if where := measuredAt(b.Baseline); where != "" {
 		line += " The baseline was measured on " + where + "."
 	}
 	part.Lines = []string{line}
+	if b.once() {
+		part.Lines = append(part.Lines, "Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.")
+	}
+	if over != "" {
+		part.Lines = append(part.Lines, over)
+	}
 	if worst := b.drops(); len(worst) > 0 {
 		var words []string
 		for _, p := range worst[:min(3, len(worst))] {
@@ -669,6 +783,9 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 		s.Intro = strings.TrimSpace(fmt.Sprintf("Different programs measured the results (%s) and the baseline (%s), so their numbers are not comparable. %s",
 			strings.Join(own, ", "), strings.Join(base, ", "), s.Intro))
 	}
+	if over := b.overLink(); over != "" {
+		s.Intro = strings.TrimSpace(s.Intro + " " + over)
+	}
 	if b.match == nil {
 		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline", Value: group(gone)}, webpage.Fact{Name: "Only in the results", Value: group(added)})
 	}
@@ -711,7 +828,7 @@ const maxReasons = maxListed
 
 // reasonsOf returns the section that lists why points are not trusted.
 func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
-	s := webpage.Section{Title: "Not trusted", Intro: "The charts mark these points with a cross. Recommendations and fits ignore them."}
+	s := webpage.Section{Title: "Not trusted", Intro: "The charts mark these points with a cross, or with a triangle if they are off the scale. Recommendations and fits ignore them."}
 	if len(bad) == len(b.points) {
 		s.Intro = ""
 	}
@@ -741,7 +858,40 @@ func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
 		})
 	}
 	s.Tables = []webpage.Table{t}
+	if len(b.points) > 1 {
+		s.Tables = append(s.Tables, b.badTable(bad))
+	}
 	return s
+}
+
+// maxBad is the maximum number of points in the table of points that are not trusted.
+const maxBad = 10
+
+// badTable returns the table with the settings of the first points that are not trusted.
+func (b *resultsPage) badTable(bad []*pagePoint) webpage.Table {
+	list := slices.Concat(b.main, b.rest)
+	var names []string
+	for _, s := range list {
+		names = append(names, s.label)
+	}
+	t := webpage.Table{Caption: "Points that are not trusted", Head: webpage.Heads(len(list), append(names, "I/O size", "I/Os per request", "GB/s")...)}
+	t.Head = append(t.Head, webpage.Cell{Text: "reason"}, webpage.Cell{Text: "command"})
+	if len(bad) > maxBad {
+		t.Note = fmt.Sprintf("%s more are in the tables below the charts.", group(len(bad)-maxBad))
+		bad = bad[:maxBad]
+	}
+	for _, p := range bad {
+		var row []webpage.Cell
+		for _, cell := range labels(list, p.point) {
+			row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
+		}
+		size, count, rate := p.get(b.of.Size), p.get(b.of.Count), p.get(b.of.Bandwidth)
+		for _, text := range []string{ifKnown(size, bytesOf(size)), ifKnown(count, group(int(count))), ifKnown(rate, threeDigits(rate))} {
+			row = append(row, webpage.Cell{Text: text, Number: true})
+		}
+		t.Rows = append(t.Rows, append(row, webpage.Cell{Text: p.reason, Wrap: true}, webpage.Cell{Command: p.command}))
+	}
+	return t
 }
 
 // notes returns the section with the notes about points.

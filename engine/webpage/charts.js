@@ -448,7 +448,7 @@
       ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
       ctx.textAlign = "left";
       ctx.textBaseline = "bottom";
-      ctx.lineWidth = 4 * ratio;
+      ctx.lineWidth = 6 * ratio;
       ctx.strokeStyle = style("--card");
       const used = [];
       for (const [text, x, y, colour] of texts.sort((a, b) => a[2] - b[2])) {
@@ -462,7 +462,7 @@
       ctx.restore();
     }
 
-    // drawLabels writes the label of each line above its right end, behind the points.
+    // drawLabels writes the label of each line above or below its right end, behind the points.
     drawLabels(u, lines) {
       const { ctx, bbox } = u, ratio = uPlot.pxRatio;
       ctx.save();
@@ -472,7 +472,9 @@
       for (const l of lines) {
         const y = u.valToPos(l.value, "y", true);
         ctx.fillStyle = style("--text");
-        ctx.fillText(l.label, bbox.left + bbox.width - 4 * ratio, Math.max(y - 3 * ratio, bbox.top + 12 * ratio));
+        // If there is no room above the line, the label is below it.
+        const above = y - 3 * ratio, room = above - 12 * ratio >= bbox.top;
+        ctx.fillText(l.label, bbox.left + bbox.width - 4 * ratio, room ? above : y + 16 * ratio);
       }
       ctx.restore();
     }
@@ -766,7 +768,7 @@
       if (!whyOf(i) && !missing(c.numbers[i]) && (at < 0 || (data.lowest ? c.numbers[i] < c.numbers[at] : c.numbers[i] > c.numbers[at]))) at = i;
     }
     if (at < 0) return " None of them has a trusted value.";
-    const words = data.facets.filter(key => key !== data.status).map(key => col(key).label + " " + text(col(key), at));
+    const words = [...data.apart || [], ...data.facets].filter(key => key !== data.status).map(key => col(key).label + " " + text(col(key), at));
     const share = data.of ? ` (${formats["%"](100 * c.numbers[at] / data.of.value)} of ${data.of.label})` : "";
     return ` Fastest: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
   };

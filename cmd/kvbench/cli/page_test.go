@@ -188,7 +188,7 @@ func TestPages(t *testing.T) {
 	}
 	base := surface(336)
 	for i := range base {
-		base[i].us *= 1 + 0.3*math.Sin(float64(i)/7)
+		base[i].us *= 1 + 0.08*math.Sin(float64(i)/7) // at most 43.8 / 0.92 GB/s, less than the link
 	}
 	dir := t.TempDir()
 	baseFile := filepath.Join(dir, "base.jsonl")
@@ -224,6 +224,10 @@ func TestPages(t *testing.T) {
 			}).length`); int(n) < test.charts-1 {
 				t.Errorf("%s: %v charts are drawn, want %d", what, n, test.charts-1)
 			}
+			// Above the charts, a wide screen shows all columns of each table.
+			if got := b.text(`[...document.querySelectorAll("main > section .scroll:not(.tall)")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.getAttribute("aria-label") + " " + e.scrollWidth).join("|")`); screen.width > 1000 && got != "" {
+				t.Errorf("%s: the tables %s are cut off", what, got)
+			}
 			b.save(what)
 		}
 		if !full() {
@@ -256,7 +260,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. Fastest: 25 GB/s (50% of ib_ndr), op READ." {
+	if got := b.text(status); got != "4 points shown. Fastest: 25 GB/s (50% of ib_ndr), I/O size 1 MiB, I/Os per request 1, op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -319,7 +323,7 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. Fastest: 12.5 GB/s (25% of ib_ndr), op WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. Fastest: 12.5 GB/s (25% of ib_ndr), I/O size 1 MiB, I/Os per request 1, op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
@@ -354,9 +358,12 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
 	}
 	// The table of recommended settings has a command in each row.
+	if got := b.text(`[...document.querySelectorAll("table")].find(e => e.caption.textContent === "Points that are not trusted").tBodies[0].innerText.replace(/\s+/g, " ")`); !strings.HasPrefix(got, "WRITE 16 MiB 1 100 the consistency check failed ") {
+		t.Errorf("the points that are not trusted are %q", got)
+	}
 	rows := b.download(".save")
-	if lines := strings.Split(rows, "\n"); lines[0] != "op,I/O size,I/Os per request,GB/s,share of link,one request,runs,command,trusted points" ||
-		!strings.HasPrefix(lines[1], `READ,1 MiB,1,25,50%,41.9 us,1,"nixlbench --backend UCX --op_type READ --start_block_size 1048576 `) || !strings.HasSuffix(lines[2], `,1 of 2`) {
+	if lines := strings.Split(rows, "\n"); lines[0] != "op,I/O size,I/Os per request,GB/s,share of link,cache of one request,time to move it,trusted points,command" ||
+		!strings.HasPrefix(lines[1], `READ,1 MiB,1,25,50%,1 MiB,41.9 us,2,"nixlbench --backend UCX --op_type READ --start_block_size 1048576 `) || !strings.Contains(lines[2], `,1 of 2,"nixlbench `) {
 		t.Errorf("the recommended settings are\n%s", rows)
 	}
 	b.check("in use")
@@ -534,6 +541,8 @@ func TestPageChoice(t *testing.T) {
 		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
 		// Another model is another workload: its 42.9 does not count.
 		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
+		// These are 20% and 19% of the link.
+		sized("READ", "DEEPSEEK_R1", 1<<20, 10), sized("READ", "QWEN3_32B", 1<<20, 9.5),
 		// The largest is the fastest.
 		sized("WRITE", "QWEN3_8B", 1<<20, 10), sized("WRITE", "QWEN3_8B", 1<<21, 20),
 		// Close to the link, larger I/Os cannot help.
@@ -545,17 +554,18 @@ func TestPageChoice(t *testing.T) {
 	}
 	page := string(text)
 	for _, want := range []string{
-		`<p class="big">For READ, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
-		"<p>Measured once, with model QWEN3_8B, pattern block, nixlbench ",
-		". A single run cannot tell small differences from noise. The table below has the setting for each of the 2 workloads.</p>",
-		`<p>3 settings are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p class="big">For READ with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
+		"<p>Measured once, with pattern block, nixlbench ",
+		". A single run cannot tell small differences from noise. The table below has the setting for each of the 4 workloads.</p>",
+		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
+		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
 		// 2 MiB at 43 and at 50 GB/s.
 		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
-		`<p class="big">For WRITE, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
+		`<p class="big">For WRITE with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
 		`<p>These are the largest I/Os measured, so larger ones may be faster.</p>`,
 		// The row of the table for the READ of this model.
-		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">1</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
+		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">2 MiB</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">6</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
@@ -563,6 +573,24 @@ func TestPageChoice(t *testing.T) {
 	}
 	if n := strings.Count(page, "so larger ones may be faster"); n != 1 {
 		t.Errorf("%d warnings about the largest sizes, want 1", n)
+	}
+
+	// Half of the size gives 97.5% of the bandwidth, so larger I/Os would not help. Both backends
+	// were measured for the workload, so the table has a row for each.
+	flat := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 39), sized("READ", "QWEN3_8B", 1<<21, 40), sized("READ", "QWEN3_8B", 1<<21, 8)}
+	flat[2].backend = "POSIX"
+	text, err = os.ReadFile(writePage(t, flat, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "use 1 I/O of 2 MiB per request, backend UCX: 40 GB/s") || strings.Contains(string(text), "may be faster") {
+		t.Error("a page of a flat curve recommends larger I/Os")
+	}
+	if !strings.Contains(string(text), `<p class="cap" aria-hidden="true">Recommended setting for each workload and backend, fastest first; each point was measured once</p>`) || !strings.Contains(string(text), `<th scope="col" class="n">vs. fastest</th>`) {
+		t.Error("the table does not say that it has a row for each backend")
+	}
+	if strings.Contains(page, "vs. fastest") {
+		t.Error("the table compares settings, although each workload has only one")
 	}
 
 	// A bandwidth of more than 90% of the link's.
@@ -579,18 +607,30 @@ func TestPageChoice(t *testing.T) {
 // TestPageBaseline checks what a page says about a baseline. Of the points, one has half the
 // bandwidth, one is 4% slower, and one is 25% faster.
 func TestPageBaseline(t *testing.T) {
-	points := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 24), sized("READ", "QWEN3_8B", 1<<22, 40)}
-	base := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 20), sized("READ", "QWEN3_8B", 1<<21, 25), sized("READ", "QWEN3_8B", 1<<22, 32)}
+	points := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 24), sized("READ", "QWEN3_8B", 1<<22, 40), sized("READ", "QWEN3_8B", 1<<12, 6)}
+	base := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 20), sized("READ", "QWEN3_8B", 1<<21, 25), sized("READ", "QWEN3_8B", 1<<22, 32), sized("READ", "QWEN3_8B", 1<<12, 60)}
 	file := filepath.Join(t.TempDir(), "base.jsonl")
 	writePoints(t, file, base)
 	text, err := os.ReadFile(writePage(t, points, file, "--link", "ib_ndr"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A link that is slower than all of the points, so none is compared.
+	slow, err := os.ReadFile(writePage(t, points, file, "--bandwidth", "5GB/s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `<p class="big">No point can be compared with the baseline.</p>
+<p>4 points are not compared: a bandwidth (up to 60 GB/s) is higher than that of the link, `; !strings.Contains(string(slow), want) {
+		t.Errorf("the page of a slow link lacks %s", want)
+	}
 	for _, want := range []string{
 		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
-		`<p class="big">Compared with the baseline, 1 of 3 points is slower.</p>`,
-		"<p>1 slower, 1 faster, 1 within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
+		// The point of 60 GB/s, on a link of 50 GB/s, is not compared.
+		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ setting 25% faster; each measured once.</p>`,
+		"<p>1 point is not compared: a bandwidth in the baseline (up to 60 GB/s) is higher than that of the link, ib_ndr (50 GB/s), so it cannot be trusted.</p>",
+		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",
+		"<p>1 point is within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
 		"<p>Largest drops: 0.5× (1 I/O of 1 MiB per request).</p>",
 		"<dt>Slower by more than 5%</dt><dd>1</dd>",
 		"<dt>Faster by more than 5%</dt><dd>1</dd>",
