@@ -347,7 +347,7 @@ func Links(s *schema.Schema) map[string]Link {
 // linkRate returns the bandwidth of the link in GB/s, or 0 if there is no link.
 func (b *resultsPage) linkRate() float64 { return float64(b.LinkRate) / 1e9 }
 
-// linkName describes the link with its bandwidth.
+// linkName returns the name of the link, with its bandwidth in parentheses.
 func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
