@@ -50,8 +50,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// guardTime is the variable that sets how long work on one file may take. Only tests of
-// the default limit itself wait for its full 5 s.
+// guardTime is the variable that sets how long work on one file may take.
 const guardTime = "GUARD_TIME"
 
 const raceOptions = "atexit_sleep_ms=0"
@@ -91,6 +90,8 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       os.Getenv("KVBENCH_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", raceOptions)
+			// On a busy machine, with the race detector, good files can take longer than 5 s.
+			env.Setenv(guardTime, "1m")
 			// A name with characters that shells and terminals treat specially.
 			odd := "it's \"odd\"; $HOME\nnixlbench.yaml"
 			env.Setenv("ODD", odd)
