@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -298,7 +297,7 @@ func (r *reader) string() string {
 
 func (r *reader) char() byte {
 	if r.at == len(r.text) {
-		panic(readError{errors.New("unterminated string")})
+		r.fail("unterminated string")
 	}
 	r.at++
 	return r.text[r.at-1]
