@@ -299,7 +299,7 @@ func (b *resultsPage) comparedWith(c *choice, op operation, rate float64) string
 		parts = append(parts, "No other setting for this was measured and can be trusted.")
 	}
 	if c.near > 1 {
-		parts = append(parts, fmt.Sprintf("%s settings%s are within %s of the fastest; this is the one with the smallest requests.", group(c.near), b.forWorkload(c, op), percentOf(c.noise)))
+		parts = append(parts, fmt.Sprintf("%s settings%s are within %s of the fastest; this one has the smallest requests and, among those, the fewest I/Os.", group(c.near), b.forWorkload(c, op), percentOf(c.noise)))
 	}
 	if e := c.enough; e != nil {
 		parts = append(parts, fmt.Sprintf("Smaller requests already give %s of this bandwidth: %s.", percentOf(e.get(b.of.Bandwidth)/rate), b.chosenText(e)))

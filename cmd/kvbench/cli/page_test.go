@@ -558,7 +558,7 @@ func TestPageChoice(t *testing.T) {
 		"<p>Measured once, with pattern block, nixlbench ",
 		". A single run cannot tell small differences from noise. The table below has the setting for each of the 4 workloads.</p>",
 		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
-		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
 		// 2 MiB at 43 and at 50 GB/s.
 		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
