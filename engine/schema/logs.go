@@ -36,12 +36,13 @@ type LogLine struct {
 	// Pattern is a regular expression. Its groups are named after values or
 	// configuration fields.
 	Pattern string `json:"pattern"`
-	// Scale contains factors for numbers. Decimals contains the number of decimals in numbers
-	// whose trailing zeros the engine omits. Both are keyed by group name.
+	// Scale contains factors for numbers. Decimals contains the number of decimals to which
+	// the engine rounds a number, if it omits trailing zeros. Both maps are keyed by group
+	// name.
 	Scale    map[string]int64 `json:"scale,omitempty"`
 	Decimals map[string]int64 `json:"decimals,omitempty"`
-	// Words contains the meanings of known words, keyed by group name. "" means that the word
-	// has no meaning.
+	// Words contains the meanings of known words, keyed by group name. If the meaning is "",
+	// the word does not set the field.
 	Words map[string]map[string]string `json:"words,omitempty"`
 	// Set contains the values of configuration fields that the line implies.
 	Set      map[string]string `json:"set,omitempty"`
@@ -71,12 +72,13 @@ type LogExample struct {
 type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`
-	// Take selects a value if lines differ: [TakeLeast] selects the smallest value, and
-	// [TakeEach] checks the values in all lines. By default, the first value is used.
+	// Take specifies what to do if lines have different values: [TakeLeast] uses the smallest
+	// value, and [TakeEach] checks the values in all lines. By default, kvbench uses the first
+	// value.
 	Take string `json:"take"`
 }
 
-// Values of the field Take of a [LogValue].
+// Values of [LogValue.Take].
 const (
 	TakeLeast = "least"
 	TakeEach  = "each"
@@ -104,7 +106,7 @@ type LogCheck struct {
 	Logged   Formula  `json:"logged"`
 	Computed Formula  `json:"computed"`
 	// Within is the allowed difference in both directions. More is an additional amount by
-	// which the logged number may be larger.
+	// which the logged number may exceed the computed number.
 	Within Formula `json:"within"`
 	More   Formula `json:"more"`
 	// Causes lists other ways in which the engine may have computed the logged number. Perhaps

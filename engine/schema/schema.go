@@ -30,8 +30,8 @@ type Schema struct {
 	Families      Later[[]*ListedFamily]  `json:"families"`
 	Names         Later[*Names]           `json:"names"`
 	Without       Later[[]Without]        `json:"without"`
-	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats the
-	// names of the job formats.
+	// LaunchFields lists the fields of a configuration's launch section, and LaunchFormats
+	// lists the names of the job formats.
 	LaunchFields  Later[[]Field] `json:"launch_fields"`
 	LaunchFormats []string       `json:"launch_formats"`
 	Launch        Later[*Launch] `json:"launch"`
@@ -90,8 +90,8 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
-	// Note says where a value may be only informative: [NoteAny] or [NoteFile]. There, kvbench
-	// does not report that nothing depends on the value.
+	// Note specifies where a value may be only informative: [NoteAny] or [NoteFile]. For such
+	// values, kvbench does not print a note if nothing depends on them.
 	Note string `json:"note,omitempty"`
 	// Such is an example of a value.
 	Such string `json:"such,omitempty"`
@@ -320,7 +320,7 @@ func (s *Schema) FieldOf(name string) *Field {
 }
 
 // Values returns the allowed values or, if they depend on the architecture, the ones that
-// every architecture allows. It returns nil if other values are allowed too.
+// every architecture allows. It returns nil if the field does not have such a list.
 func (f *Field) Values() []string {
 	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
 		return f.Type.Words

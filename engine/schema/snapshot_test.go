@@ -10,7 +10,7 @@ import (
 	cueschema "kvbench/cue"
 )
 
-// TestReadJSON checks that the snapshot is read in the same way as by encoding/json.
+// TestReadJSON checks that the reader decodes the snapshot in the same way as encoding/json.
 func TestReadJSON(t *testing.T) {
 	want, got := new(Schema), new(Schema)
 	if err := json.Unmarshal([]byte(cueschema.Snapshot), want); err != nil {
@@ -60,14 +60,14 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
-// testLater checks that a part that is read on demand is read in the same way as by
-// encoding/json.
+// testLater checks that a part that is read on demand has the same value as if encoding/json
+// had decoded it.
 func testLater[T any](t *testing.T, got, want *Later[T]) {
 	var v T
 	if err := json.Unmarshal([]byte(want.text), &v); err != nil || reflect.ValueOf(v).IsZero() {
 		t.Fatalf("%T: %v, %v", v, v, err)
 	}
-	want.Get() // as got
+	want.Get() // because got.Get is called below, and the caller compares got and want
 	a, err1 := json.Marshal(got.Get())
 	b, err2 := json.Marshal(v)
 	if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
@@ -75,8 +75,8 @@ func testLater[T any](t *testing.T, got, want *Later[T]) {
 	}
 }
 
-// TestLaterWrong checks that data that cannot be read is reported when the data is
-// evaluated, instead of being omitted from the snapshot.
+// TestLaterWrong checks that unmarshaling reports an invalid part. Otherwise, the generated
+// snapshot would lack the part.
 func TestLaterWrong(t *testing.T) {
 	for _, text := range []string{
 		`{"nixlbench": {"runs": {"home": 3}}}`,
@@ -92,8 +92,8 @@ func TestLaterWrong(t *testing.T) {
 	}
 }
 
-// FuzzReadJSON checks that no text makes the reader panic, and that it accepts no
-// number or string that encoding/json rejects.
+// FuzzReadJSON checks that no text makes the reader panic, and that the reader decodes
+// strings in the same way as encoding/json.
 func FuzzReadJSON(f *testing.F) {
 	for _, text := range []string{
 		`{"fields":[{"path":"a.b","number":true,"default":3,"pos":"x:1:2"}]}`, `{"dtypes":{"a":"@f:1:2 x + 1","b":"2"}}`,
@@ -113,7 +113,7 @@ func FuzzReadJSON(f *testing.F) {
 	})
 }
 
-// BenchmarkDecode reads the snapshot, which happens at every start.
+// BenchmarkDecode decodes the snapshot, which kvbench does each time it starts.
 func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

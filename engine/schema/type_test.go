@@ -78,8 +78,8 @@ func TestTypeOf(t *testing.T) {
 	}
 }
 
-// TestFormulaKinds checks the kinds of parameters in formulas. A parameter that allows
-// several kinds has no kind there.
+// TestFormulaKinds checks the kinds of parameters in formulas. In formulas, a parameter that
+// allows several kinds of values has the kind Any.
 func TestFormulaKinds(t *testing.T) {
 	ctx := cuecontext.New()
 	for text, want := range map[string]formula.Kind{
