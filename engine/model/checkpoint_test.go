@@ -15,14 +15,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// letters represents kinds of layers in the tests.
+// letters contains the letter that represents each kind of layer in the tests.
 var letters = map[string]string{
 	"full": "F", "sliding": "S", "chunked": "C", "none": "-", "latent": "L",
 	"mamba1": "m", "mamba2": "M", "gdn": "G", "kda": "K", "lightning": "T",
 }
 
-// parameters returns a model's parameters except its name, as name=value sorted by
-// name. Each kind of layer is one letter.
+// parameters returns a model's parameters except its name, as name=value pairs sorted by
+// name. Each kind of layer is represented by one letter.
 func parameters(m *model.Model) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
@@ -34,8 +34,8 @@ func parameters(m *model.Model) string {
 				text += letters[kind]
 			}
 		}
-		// The last two have the values in the file. The scripts engines_windows.txtar and
-		// engines_parallel.txtar test them.
+		// hf_architecture and num_attention_heads are copied from the file unchanged. The
+		// scripts engines_windows.txtar and engines_parallel.txtar test them.
 		if name != schema.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
 		}
@@ -524,7 +524,8 @@ novel: {
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
 		t.Errorf("it is read as %s", got)
 	}
-	// A file that defines both a family and a model is read from its folder and by itself.
+	// A file that defines both a family and a model is read twice: as the model, and as one of
+	// the files in the folder.
 	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
 		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
 	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
@@ -553,8 +554,8 @@ novel: {
 	}
 }
 
-// TestOrElse checks that x ?? y treats a field that is missing or null as not given, and
-// that the formula is still used.
+// TestOrElse checks that the value of x ?? y is y if the field x is missing or null, and that
+// the formula is still used.
 func TestOrElse(t *testing.T) {
 	_, l := loader(t)
 	dir := filepath.Dir(write(t, "novel.cue", `

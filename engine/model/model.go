@@ -32,8 +32,8 @@ type Model struct {
 	Name   string
 	Arch   *schema.Architecture
 	Params map[string]data.Fact
-	// Defaults are the model's own defaults for configuration fields, keyed by
-	// their names in formulas; see [config.Config.With].
+	// Defaults contains the model's own defaults for configuration fields, keyed by the
+	// fields' names in formulas; see [config.Config.With].
 	Defaults map[string]data.Fact
 	// Notes are messages about how the model was read. Doubts are messages about the model's
 	// defaults, to show if the defaults are used.
@@ -129,7 +129,7 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	return m, nil
 }
 
-// EntryModel reads a known model.
+// EntryModel reads the model in an entry's file.
 func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	if data.IsCUE(entry.File) {
 		return l.cueModel(entry.File, known)
@@ -173,8 +173,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether it is unnecessary to look for a model's architecture in other
-// files, because the model has no name or its architecture is in own or known.
+// isFound reports whether there is no need to look for a model's architecture in other
+// files, because the model has no name or because its architecture is in own or known.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
@@ -209,7 +209,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 		for _, leaf := range doc.Leaves {
 			if diag.Nearest(leaf.Path, []string{schema.NameParam}) != "" {
 				d.Pos = leaf.Key
-				d.WithHint("write %s for %s", schema.NameParam, leaf.Path)
+				d.WithHint("write %s instead of %s", schema.NameParam, leaf.Path)
 				return nil, d
 			}
 		}
@@ -285,7 +285,7 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	return func(path string) (string, []string) {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
 		if !v.Exists() {
-			return "what " + c.File + " allows", nil
+			return "a value that " + c.File + " allows", nil
 		}
 		t := schema.TypeOf(v)
 		return t.String(), t.Words
@@ -452,7 +452,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	}
 	var errs diag.List
 	for _, dir := range dirs {
-		// A folder may contain only models of known architectures.
+		// The folder need not contain CUE files, because its models may use known architectures.
 		files, err := fs.Glob(os.DirFS(dir), "*.cue")
 		if err == nil && len(files) == 0 {
 			_, err = os.ReadDir(dir)
@@ -509,8 +509,8 @@ func (l *Loader) Brought(f *ast.File, all *data.Tree) ([]*schema.Listed, []*sche
 	return (&Known{list: found}).Architectures(), families, err
 }
 
-// brought contains what a CUE file defines. It does not contain the value of the file,
-// because there may be many files.
+// brought contains what a CUE file defines. It does not contain the file's CUE value, because
+// the values of many files would need too much memory.
 type brought struct {
 	archs    []candidate
 	families []*schema.Family
@@ -569,7 +569,7 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 	return archs, families, errs.Distinct().Err()
 }
 
-// union adds architectures to a list unless they are already in it. Duplicates occur
+// union adds the architectures in more that are not already in list. Duplicates occur
 // because every file that contributes to an architecture yields the whole architecture.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
@@ -616,8 +616,8 @@ func (c *contract) apply(file string, own *data.Tree) (*data.Tree, error) {
 	return data.TreeOf(file, v)
 }
 
-// includesContract reports whether an expression unifies the contract with something.
-// The schema is the only package that a file may import.
+// includesContract reports whether an expression unifies the contract with something. It
+// does not check which package is imported, because a file may import only the schema.
 func includesContract(x ast.Expr) bool {
 	switch x := x.(type) {
 	case *ast.BinaryExpr:
@@ -634,8 +634,8 @@ func includesContract(x ast.Expr) bool {
 	return false
 }
 
-// architecturesIn returns the architectures of an evaluated file. again evaluates the file
-// again, in case something is wrong with a model's parameters.
+// architecturesIn returns the architectures in an evaluated file. again evaluates the file
+// once more, which is only necessary if a model's parameters may be invalid.
 func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error)) ([]candidate, error) {
 	c, err := l.contract()
 	if err != nil {
@@ -748,7 +748,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				d.About(diag.NotAllowed, at)
 			}
 			switch {
-			case expr == nil && text != "": // the file imports the schema, so CUE points there
+			case expr == nil && text != "": // the file imports the schema, so CUE's position is in the schema
 				d.WithHint("expected %s", text)
 			case text != "":
 				d.Msg += ": expected " + text
@@ -842,7 +842,7 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 	}
 	if err != nil {
 		return nil, diag.Errorf(data.PosOf(match.Value.Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
-			WithHint("letters, digits and _ match themselves, [0-9]+ a number, [.] a dot")
+			WithHint("letters, digits and _ match themselves; [0-9]+ matches a number, and [.] matches a dot")
 	}
 	if checks := t.Field(fieldChecks); checks != nil {
 		var list []schema.Check
@@ -1044,7 +1044,8 @@ func paramList(v cue.Value) ([]schema.Param, error) {
 	if v.IncompleteKind() != cue.StructKind {
 		return nil, nil
 	}
-	fields, others, err := data.Members(v) // models and schemas may read any part of it
+	// Members evaluates everything in v, because models and schemas may read any part of it.
+	fields, others, err := data.Members(v)
 	if err != nil {
 		return nil, err
 	}
