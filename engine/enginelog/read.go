@@ -94,7 +94,7 @@ func NewReader(s *schema.Schema) (*Reader, error) {
 	return r, nil
 }
 
-// Read reads a log. Messages use name for it.
+// Read reads a log. In messages, the log is called name.
 func (r *Reader) Read(name string, log io.Reader) error {
 	if r.first == "" {
 		r.first = name
@@ -250,8 +250,9 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 	return true
 }
 
-// number returns the value of a number and its maximum rounding error, which is half a unit
-// of its last decimal or of the given decimal.
+// number returns the value of a number and its maximum rounding error. For a number with
+// decimals, the error is half a unit of the last decimal. decimals is the number of decimals
+// that the number has at least, because the engine may omit trailing zeros.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {
@@ -276,8 +277,8 @@ func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) 
 	return num, off, err1 == nil && err2 == nil && err == nil
 }
 
-// Log returns the values that were read. It assumes that the log comes from the engine with
-// the most kinds of lines in it.
+// Log returns the values that were read. It assumes that the log comes from the engine that
+// accounts for the most kinds of lines in the log.
 func (r *Reader) Log() (*Log, error) {
 	log := &Log{}
 	for _, engine := range schema.Keys(r.logs) {
@@ -305,7 +306,7 @@ func (r *Reader) Log() (*Log, error) {
 		if f.Text = schema.NearestRelease(logged, r.schema.Cache.Get().Releases[log.Engine]); f.Text == "" {
 			delete(log.Fields, schema.EngineReleaseVar)
 		} else if f.Text != logged {
-			log.Notes = append(log.Notes, diag.Notef(f.At, "the log is from %s %s: using the rules of %s, the nearest that kvbench knows", log.Engine, diag.Printable(logged), f.Text))
+			log.Notes = append(log.Notes, diag.Notef(f.At, "the log is from %s %s: using the rules of %s, the nearest release that kvbench knows", log.Engine, diag.Printable(logged), f.Text))
 		}
 	}
 	for name, f := range log.implied {

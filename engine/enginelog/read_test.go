@@ -93,8 +93,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestUnread checks that lines that, according to the data, are not compared are not read,
-// and that the data contains a reason.
+// TestUnread checks that kvbench reads no values from the lines that the data lists as not
+// compared, and that the data contains a reason for each of these lines.
 func TestUnread(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -108,7 +108,7 @@ func TestUnread(t *testing.T) {
 			t.Errorf("%s: found %v", u.Has, log.Values)
 		}
 		if u.Has == "" || u.Says == "" || u.Why == "" {
-			t.Errorf("%+v: a text is missing", u)
+			t.Errorf("%+v: a string is missing", u)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestNewLine checks that support for a new log line needs only data.
+// TestNewLine checks that support for a new log line requires only new data.
 func TestNewLine(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

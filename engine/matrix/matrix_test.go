@@ -18,7 +18,7 @@ import (
 	"kvbench/engine/requests"
 )
 
-// script is a source of given requests.
+// script is a source that returns the given requests.
 type script []requests.Request
 
 func (s *script) Next() (requests.Request, error) {
@@ -154,7 +154,8 @@ matrix_2.txt,1,6,0,120,2,60,6
 	}
 }
 
-// TestTurns checks which ranks serve requests: workers in turn, then their groups.
+// TestTurns checks which ranks serve which requests: the workers take turns, and so do the
+// groups within each worker.
 func TestTurns(t *testing.T) {
 	g := &matrix.Generator{
 		World: matrix.World{Prefill: matrix.Side{2, 2, 2}, Decode: matrix.Side{1, 3, 3}},
