@@ -54,7 +54,7 @@ type Log struct {
 type Found struct {
 	Text string // the text in the log; for a field, kvbench's name for the value
 	At   diag.Pos
-	// Num is the value of a number, and Off its maximum rounding error.
+	// Num is the value of a number, and Off is its maximum rounding error.
 	Num, Off formula.Rat
 	// Sum is the sum of the values in different lines.
 	Sum formula.Rat
@@ -250,9 +250,9 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 	return true
 }
 
-// number returns the value of a number and its maximum rounding error. For a number with
-// decimals, the error is half a unit of the last decimal. decimals is the number of decimals
-// that the number has at least, because the engine may omit trailing zeros.
+// number returns the value of a number and its maximum rounding error, which is half a unit
+// of the last decimal, or 0 if there are no decimals. decimals is the number of decimals to
+// which the engine rounds the number, in case it omitted trailing zeros.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {
@@ -277,8 +277,8 @@ func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) 
 	return num, off, err1 == nil && err2 == nil && err == nil
 }
 
-// Log returns the values that were read. It assumes that the log comes from the engine that
-// accounts for the most kinds of lines in the log.
+// Log returns the values that were read. It assumes that the log comes from the engine for
+// which the most kinds of lines were found.
 func (r *Reader) Log() (*Log, error) {
 	log := &Log{}
 	for _, engine := range schema.Keys(r.logs) {

@@ -235,7 +235,7 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	switch code := resp.Header.Get(codeHeader); {
 	case code == "GatedRepo":
 		d := wrong("restricts this model to users who accepted its terms (%d)", resp.StatusCode)
-		return d.WithHint("accept them at %s, and set HF_TOKEN", page)
+		return d.WithHint("accept the terms at %s, and set HF_TOKEN", page)
 	case resp.StatusCode == http.StatusUnauthorized && h.Token == "":
 		return wrong("does not have this model, or restricts access to it (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusUnauthorized && !h.sendsToken(resp.Request.URL):
@@ -245,7 +245,7 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	case resp.StatusCode == http.StatusForbidden:
 		return wrong("denies access (403)").WithHint("%s; see %s", login, page)
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return wrong("is behind a proxy that requires a password (407)").WithHint("you can include it in HTTPS_PROXY")
+		return wrong("is behind a proxy that requires a password (407)").WithHint("you can include the password in HTTPS_PROXY")
 	case resp.StatusCode == http.StatusTooManyRequests:
 		return wrong("is rate-limiting requests (429)").WithHint("try again later, or with a token in HF_TOKEN")
 	case resp.StatusCode == http.StatusNotFound && code == "RevisionNotFound":

@@ -48,7 +48,7 @@ type length struct {
 	group  int
 }
 
-// NewMover returns a mover for a request. The planner must be one for transfers; see
+// NewMover returns a mover for a request. The planner must be configured for transfers; see
 // [plan.Use].
 func NewMover(p *plan.Planner, req *plan.Request) (*Mover, error) {
 	m := &Mover{planner: p, request: req, kept: map[length][]Move{}}

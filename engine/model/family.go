@@ -29,7 +29,7 @@ func isFamily(t *data.Tree) bool {
 	return has(fieldTypes) || has(schema.ArchField) && has(fieldParams)
 }
 
-// familiesIn returns the families of an evaluated file.
+// familiesIn returns the families in an evaluated file.
 func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	defs, err := l.Definitions()
 	if err != nil {
@@ -221,7 +221,7 @@ func (k *Known) allFamilies() []*schema.ListedFamily {
 	return slices.Concat(k.bundled.Get(), k.families)
 }
 
-// withType returns the families with a model type.
+// withType returns the families with the given model type.
 func (k *Known) withType(modelType string) []*schema.ListedFamily {
 	return slices.DeleteFunc(k.allFamilies(), func(f *schema.ListedFamily) bool { return !slices.Contains(f.ModelTypes, modelType) })
 }

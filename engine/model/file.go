@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/source"
 )
 
-// Kind is what kvbench uses a file for.
+// Kind specifies what kvbench uses a file for.
 type Kind string
 
 // The kinds of files.
@@ -31,7 +31,7 @@ const (
 	KindUnknown      Kind = "not a file kvbench can read"
 )
 
-// File is a file that was read in order to be checked.
+// File is a file that [Loader.Open] has read.
 type File struct {
 	Name string
 	Kind Kind
@@ -307,8 +307,8 @@ func (l *Loader) check(f *File, known *Known) error {
 	return err
 }
 
-// CheckValues checks the parameters and configuration in an architecture's check in the
-// same way as those in files.
+// CheckValues checks the parameters and configuration values in check i of an architecture,
+// in the same way as values in files.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
 	p, err := l.Evaluate(f.Name)
@@ -325,7 +325,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	params.Meant = append(params.Meant, schema.NameParam) // the model's name does not change any result
 	var errs diag.List
 	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
-	// Here, fields are keyed by their names in formulas.
+	// In checks, configuration fields are keyed by their names in formulas.
 	cfg := &data.Document{File: f.Name}
 	if values := check.Field("config"); values != nil {
 		if cfg, err = data.DocumentOf(f.Name, values); err != nil {

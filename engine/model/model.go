@@ -569,8 +569,9 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 	return archs, families, errs.Distinct().Err()
 }
 
-// union adds the architectures in more that are not already in list. Duplicates occur
-// because every file that contributes to an architecture yields the whole architecture.
+// union returns list, followed by the architectures from more that list does not contain.
+// Duplicates occur because every file that contributes to an architecture yields the whole
+// architecture.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
 		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {

@@ -6,7 +6,7 @@ import "kvbench/engine/diag"
 // formulas of the rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
-	// KindFields contains the fields of all kinds.
+	// KindFields contains the types of the fields of all kinds, keyed by field name.
 	KindFields map[string]Kinds `json:"kind_fields"`
 
 	Let      map[string]Formula               `json:"let"`
@@ -89,7 +89,7 @@ type Group struct {
 	Fields map[string]Formula `json:"fields"`
 }
 
-// Layers describes the cache of an architecture layer by layer.
+// Layers describes an architecture's cache layer by layer.
 type Layers struct {
 	Count Formula `json:"layers"`
 	// Drafts is the number of layers that run only for speculative decoding. They come after
@@ -99,7 +99,8 @@ type Layers struct {
 	Drafter bool `json:"-"`
 	// Select yields the name of each layer's group, for groups without Where.
 	Select Formula `json:"select,omitzero"`
-	// ServedAs yields the name under which engines serve the model.
+	// ServedAs yields the name by which serving engines know the model: the architectures entry
+	// in its config.json.
 	ServedAs Formula           `json:"served_as,omitzero"`
 	Groups   map[string]*Group `json:"groups"`
 }
@@ -116,7 +117,7 @@ type Requirement struct {
 	Note bool   `json:"note,omitempty"`
 }
 
-// Fold is a value combined from the values of several layers.
+// Fold is a value that combines the values of several layers.
 type Fold struct {
 	Name string  `json:"name"`
 	Of   Formula `json:"of"`
@@ -130,7 +131,7 @@ type Fold struct {
 	By []Formula `json:"by,omitempty"`
 	// When is the condition for computing the value. If it does not hold, the value is 0.
 	When Formula `json:"when,omitzero"`
-	// Kept reports whether the Set of another fold leaves the value unchanged.
+	// Kept reports whether the value stays the same while a fold with a Set is evaluated.
 	Kept bool `json:"kept,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`

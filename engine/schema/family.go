@@ -25,9 +25,9 @@ type Family struct {
 	Name string   `json:"name"`
 	File string   `json:"file"`
 	Pos  diag.Pos `json:"pos,omitzero"` // the position of the architecture's name
-	// ModelTypes are the values of model_type that select the family.
+	// ModelTypes lists the values of model_type that select the family.
 	ModelTypes []string `json:"model_types"`
-	// When selects one of several families with the same model type.
+	// When is the condition that selects this family if several have the same model type.
 	When         Formula            `json:"when,omitzero"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
@@ -38,14 +38,14 @@ type Family struct {
 	// are layers.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect. Harmless maps each field to a
-	// condition under which it has no effect.
+	// Ignored lists fields that have no effect. Harmless maps other fields to the conditions
+	// under which they have no effect.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
 }
 
-// ListedFamily contains what is needed to select a family by its name or by a model type.
+// ListedFamily contains the data for selecting a family by its name or by a model type.
 // The rest of the family's file is read on demand.
 type ListedFamily struct {
 	Name       string         `json:"name"`

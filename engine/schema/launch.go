@@ -105,7 +105,7 @@ func (l *Launch) eachFormula(f func([]string, *Formula)) {
 
 // LaunchFile is a file that belongs to a job.
 type LaunchFile struct {
-	// Name may contain {id}, the number of the point.
+	// Name may contain {id}, which is replaced with the number of the point.
 	Name string `json:"name"`
 	// Point reports whether there is a separate file for each point.
 	Point bool `json:"point,omitempty"`

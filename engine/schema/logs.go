@@ -49,8 +49,8 @@ type LogLine struct {
 	Examples []LogExample      `json:"examples"`
 }
 
-// LogUnread describes information about a cache in a log line that cannot be compared with
-// a plan.
+// LogUnread describes a log line with information about a cache that kvbench cannot compare
+// with a plan.
 type LogUnread struct {
 	// Engine is the engine that logs the line; see [LogLine].
 	Engine string `json:"engine,omitempty"`
@@ -58,7 +58,7 @@ type LogUnread struct {
 	// content of the line.
 	Has  string `json:"has"`
 	Says string `json:"says"`
-	// Why is the reason for not comparing the information.
+	// Why explains why kvbench does not compare the information.
 	Why string `json:"why"`
 }
 
@@ -68,7 +68,7 @@ type LogExample struct {
 	Expect map[string]string `json:"expect"`
 }
 
-// LogValue is a value in log lines.
+// LogValue describes a value that log lines contain.
 type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`

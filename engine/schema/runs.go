@@ -91,7 +91,7 @@ type Knob struct {
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
 	// When is a condition on the default plan. The knob is varied only if it holds.
 	When Formula `json:"when,omitzero"`
-	// Values are values and ranges in command-line syntax. nil means all values.
+	// Values lists values and ranges in command-line syntax. nil means all values.
 	Values []string `json:"values,omitempty"`
 	// Most is the largest value to try.
 	Most Formula `json:"most,omitzero"`
@@ -174,7 +174,7 @@ type Class struct {
 	Etcd Formula `json:"etcd"`
 	// Remote yields true if the other side is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent yields true if the process that was started prints no table.
+	// Silent yields true if the process that kvbench starts does not print a table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -330,7 +330,7 @@ type RunRule struct {
 	When     Formula  `json:"when"`
 }
 
-// Common returns what the rule has in common with other rules.
+// Common returns the part of the rule that all rules about runs have in common.
 func (r *RunRule) Common() *RunRule { return r }
 
 // Advice is a hint for runs on several machines.
@@ -343,7 +343,7 @@ type Advice struct {
 type Obstacle struct {
 	RunRule
 	Message string `json:"message"`
-	// Warn makes the obstacle only a warning.
+	// Warn reports whether the obstacle is only a warning.
 	Warn bool `json:"warn,omitempty"`
 }
 

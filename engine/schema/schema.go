@@ -204,12 +204,12 @@ type Row struct {
 	Optional bool `json:"optional,omitempty"`
 	// Unless is the text of the value for which the row is omitted, or nil.
 	Unless *string `json:"unless,omitempty"`
-	// With contains configuration fields to set while the value is computed, keyed by their
-	// names in formulas.
+	// With contains the values of configuration fields to set while the row's value is
+	// computed, keyed by the fields' names in formulas.
 	With map[string]string `json:"with,omitempty"`
 }
 
-// Listed contains what is needed to select an architecture by its name or by the names of
+// Listed contains the data for selecting an architecture by its name or by the names of
 // models. The rest of the architecture's file is read on demand.
 type Listed struct {
 	Name string `json:"name"`

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/formula"
 )
 
-// shape describes how a snapshot represents the values of a type. It saves the reader from
-// determining this for each value.
+// shape describes how a snapshot represents the values of a type. Each shape is computed only
+// once, so the reader need not inspect the type again for each value.
 type shape struct {
 	form   form
 	fields []shapeField // the fields of an object, in the order of the struct
@@ -42,7 +42,7 @@ const (
 	formObject
 )
 
-// parser is a value that is written as a string.
+// parser is implemented by types whose values are written as strings.
 type parser interface{ Parse(text string) error }
 
 // shapes contains the shapes of all types seen so far.

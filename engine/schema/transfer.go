@@ -14,7 +14,7 @@ type Transfers struct {
 	// Flags contains formulas for the nixlbench flags that a transfer determines.
 	Flags  map[string]Formula `json:"flags"`
 	Advice []Speedup          `json:"advice"`
-	// Sides contains the default values of source and destination.
+	// Sides contains the default source and destination, such as "gpu".
 	Sides    map[string]string         `json:"sides"`
 	Requires []Requirement             `json:"requires"`
 	Engines  map[string]EngineTransfer `json:"engines"`
@@ -49,7 +49,7 @@ type EngineTransfer struct {
 	// the number of descriptors per page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
-	// Window yields which tokens a transfer counts in windowed layers by default.
+	// Window specifies which tokens a transfer counts in windowed layers by default.
 	Window EngineRule `json:"window"`
 	// Requires contains conditions on the two sides, and EachRequires contains conditions on
 	// each group of layers.

@@ -210,7 +210,7 @@ func (t *Type) list(v cue.Value) {
 }
 
 // choose sets the type to the union of several types. If two types have the same kind, the
-// result is partial unless both are lists of words.
+// result is partial unless both types are lists of words.
 func (t *Type) choose(args []cue.Value) {
 	kinds := t.Kinds
 	*t = Type{}
@@ -255,7 +255,7 @@ func outer(a, b *int64, sign int) *int64 {
 	return a
 }
 
-// constrain adds the constraints in a conjunction.
+// constrain adds the constraints in an expression, which may be a conjunction.
 func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
 	switch op {
 	case cue.AndOp:

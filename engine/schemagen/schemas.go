@@ -24,8 +24,8 @@ import (
 // Kinds lists the kinds of files for which there is a schema.
 var Kinds = []string{"config", "model", "results"}
 
-// definitions maps kinds to the names of their definitions in CUE. It does not contain
-// model, because each architecture has its own definition.
+// definitions maps kinds of files to the names of their definitions in CUE. It does not
+// contain "model", because each architecture has its own definition.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
 // CUE returns the schema for a kind of file as CUE. For models, the schema contains a

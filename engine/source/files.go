@@ -15,8 +15,8 @@ import (
 
 // The names that identify kinds of files and parts of files.
 const (
-	// ModelField is the field in a CUE file that contains a model's parameters next to its
-	// architecture. ReleasesField is the field that contains releases.
+	// ModelField is the field for a model's parameters in a CUE file that may also define the
+	// model's architecture. ReleasesField is the field that contains releases.
 	ModelField    = "model"
 	ReleasesField = "releases"
 	// SweepSection is the section of a configuration that contains axes, keyed

@@ -60,7 +60,8 @@ type pkgFile struct {
 // needs reports whether s is evaluated with o.
 func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
 
-// first returns the first file that s needs and that also needs s. It may be s itself.
+// first returns the first file that s needs and that also needs s. The result may be s
+// itself.
 func (s *pkgFile) first() *pkgFile {
 	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
 }
@@ -513,6 +514,6 @@ func (p *Package) file(name string) *pkgFile {
 	return nil
 }
 
-// IsOwn reports whether the package belongs to kvbench. It does if any of its files belongs
-// to kvbench.
+// IsOwn reports whether the package belongs to kvbench, which is true if any of its files
+// belongs to kvbench.
 func (p *Package) IsOwn() bool { return p != nil && p.own }
