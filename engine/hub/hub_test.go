@@ -191,8 +191,8 @@ func read(t *testing.T, file string) string {
 	return string(data)
 }
 
-// TestDownload checks that both files are saved in the cache, where huggingface_hub and
-// the next run find them.
+// TestDownload checks that downloaded files are saved in the cache, where huggingface_hub
+// and the next run of kvbench find them.
 func TestDownload(t *testing.T) {
 	var asked []string
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -120,8 +120,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestOrdinaryFields reads configurations with other fields of published models. These
-// fields do not affect the cache, so they must not cause an error.
+// TestOrdinaryFields reads configurations with additional fields that published models have.
+// These fields do not affect the cache, so they must not cause an error.
 func TestOrdinaryFields(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ file, more string }{
@@ -160,7 +160,7 @@ func TestOrdinaryFields(t *testing.T) {
 		}
 		for name := range fields {
 			if strings.Contains(test.more, `"`+name+`":`) {
-				delete(fields, name) // one name is enough
+				delete(fields, name) // so that the field is not set twice
 			}
 		}
 		if data, err = json.Marshal(fields); err != nil {
@@ -498,7 +498,7 @@ func TestCheckpointNames(t *testing.T) {
 	}
 }
 
-// TestUserFamilies reads configurations with families in a user's folder.
+// TestUserFamilies reads configurations whose families are defined in a user's folder.
 func TestUserFamilies(t *testing.T) {
 	_, l := loader(t)
 	config := write(t, "config.json", `{"model_type": "novel", "depth": 3, "kv": {"heads": 2}, "width": 64, "window": [1, 0, 1]}`)
@@ -607,8 +607,8 @@ novel: {
 }
 
 // FuzzCheckpoint checks that no configuration makes the reader panic or takes long. If
-// a configuration is accepted, the model has the parameters that its architecture
-// needs, with their origins.
+// a configuration is accepted, the model must have the parameters that its architecture
+// needs, and each parameter must have its origin.
 func FuzzCheckpoint(f *testing.F) {
 	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	for _, file := range files {

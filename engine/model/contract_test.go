@@ -10,8 +10,8 @@ import (
 	"kvbench/models"
 )
 
-// TestContract checks that an architecture that already contains the contract is read in
-// the same way with and without unifying it with the contract again.
+// TestContract checks that unifying an architecture that already contains the contract with
+// the contract again makes no difference.
 func TestContract(t *testing.T) {
 	l := NewLoader(nil, cueschema.Files, models.Files)
 	c, err := l.contract()

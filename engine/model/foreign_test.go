@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestForeign checks which files found in a folder, valid or not, count as kvbench's,
+// TestForeign checks which of the files found in a folder, valid or not, belong to kvbench,
 // based on their extension and text.
 func TestForeign(t *testing.T) {
 	_, l := loader(t)

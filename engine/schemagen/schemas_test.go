@@ -32,8 +32,8 @@ func jsonSchema(t *testing.T, ctx *cue.Context, file string) cue.Value {
 	return ctx.BuildFile(f)
 }
 
-// TestEditorSchemas checks that every example refers to its schema and is valid, and that
-// invalid files are not.
+// TestEditorSchemas checks that every example refers to its schema and is valid according to
+// it, and that the schema rejects invalid files.
 func TestEditorSchemas(t *testing.T) {
 	ctx := cuecontext.New()
 	head := regexp.MustCompile(`^# yaml-language-server: \$schema=(\S+)\n`)
