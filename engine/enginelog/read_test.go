@@ -86,7 +86,7 @@ func TestExamples(t *testing.T) {
 			}
 			for name := range log.Values {
 				if _, ok := e.Expect[name]; !ok {
-					t.Errorf("%q: %s is found and not expected", e.Line, name)
+					t.Errorf("%q: %s is found but not expected", e.Line, name)
 				}
 			}
 		}

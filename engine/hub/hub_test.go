@@ -213,7 +213,7 @@ func TestDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{"/Qwen/Qwen3-8B/resolve/refs%2Fpr%2F1/config.json", "/Qwen/Qwen3-8B/resolve/" + commit + "/hf_quant_config.json"}; !slices.Equal(asked, want) {
-		t.Errorf("asked for %v", asked)
+		t.Errorf("requested %v", asked)
 	}
 	file, err := h.Find(r, main)
 	if err != nil {
@@ -221,10 +221,10 @@ func TestDownload(t *testing.T) {
 	}
 	repo := filepath.Join(h.Cache, "models--Qwen--Qwen3-8B")
 	if want := filepath.Join(repo, "snapshots", commit, main); file != want || read(t, file) != config {
-		t.Errorf("%s holds %s", file, read(t, file))
+		t.Errorf("%s contains %s", file, read(t, file))
 	}
 	if got := read(t, filepath.Join(filepath.Dir(file), more)); got != quant {
-		t.Errorf("%s holds %s", more, got)
+		t.Errorf("%s contains %s", more, got)
 	}
 	if got := read(t, filepath.Join(repo, "refs", "refs", "pr", "1")); got != commit {
 		t.Errorf("the reference is %s", got)
@@ -303,7 +303,7 @@ func TestComplete(t *testing.T) {
 			t.Error(err)
 		}
 		if !slices.Equal(asked, want) {
-			t.Errorf("asked for %v, want %v", asked, want)
+			t.Errorf("requested %v, want %v", asked, want)
 		}
 	}
 	ask := "/a/b/resolve/" + other + "/" + more
@@ -312,7 +312,7 @@ func TestComplete(t *testing.T) {
 	h.Offline = ""
 	download(ask)
 	if got := read(t, file); got != quant {
-		t.Errorf("%s holds %q", more, got)
+		t.Errorf("%s contains %q", more, got)
 	}
 	download()
 
@@ -468,7 +468,7 @@ func TestRefused(t *testing.T) {
 					return
 				}
 			}
-			t.Error("all of it was read")
+			t.Error("the whole response was read")
 		}, "returned a config.json larger than 8 MiB"},
 		"headers": {func(w http.ResponseWriter, r *http.Request) {
 			for i := range 100 {
@@ -556,7 +556,7 @@ func TestSettings(t *testing.T) {
 		{func(h *hub.Hub) { h.Cache = "~/.cache/huggingface/hub" }, "unknown home folder"},
 		{func(h *hub.Hub) { h.Endpoint = "http://127.0.0.1:1" }, "http://127.0.0.1:1 cannot be reached"},
 	} {
-		h := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server is asked") })
+		h := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server received a request") })
 		test.set(h)
 		err := h.Download(parse(t, "hf:a/b"), main)
 		if err == nil || !strings.HasPrefix(err.Error(), "hf:a/b: "+test.want) {

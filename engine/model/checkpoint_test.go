@@ -111,7 +111,7 @@ func TestFamilies(t *testing.T) {
 			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
 		}
 		if got := parameters(m); m.Arch.Name != test.arch || got != want {
-			t.Errorf("%s is of %s with\n%s\nwant %s with\n%s", test.file, m.Arch.Name, got, test.arch, want)
+			t.Errorf("%s has architecture %s with\n%s\nwant %s with\n%s", test.file, m.Arch.Name, got, test.arch, want)
 		}
 		_, name, _ := strings.Cut(test.file, "--")
 		if m.Name != name {
@@ -301,7 +301,7 @@ func TestFormats(t *testing.T) {
 			}
 		}
 		if got := strings.Join(said, "\n"); got != test.said {
-			t.Errorf("%s:\n%s\nis said, want\n%s", test.more, got, test.said)
+			t.Errorf("%s: the messages are\n%s\nwant\n%s", test.more, got, test.said)
 		}
 	}
 }
@@ -329,10 +329,10 @@ func TestSibling(t *testing.T) {
 		t.Errorf("weights in %s from %s, the cache in %s", w.Text(), w.Origin, c.Text())
 	}
 	if c := m.Defaults["checkpoint_kvcache"]; c.Text() != "modelopt_fp8" || c.Origin.Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
-		t.Errorf("of the cache it says %s, from %s", c.Text(), c.Origin)
+		t.Errorf("the format of the cache is %s, from %s", c.Text(), c.Origin)
 	}
 	if m := put(`{"quantization": `); len(m.Notes) != 1 || m.Notes[0].Severity != diag.Warning || m.Defaults["model_quant_mode"].Text() != "bf16" {
-		t.Errorf("a file that cannot be read gives %v", m.Notes)
+		t.Errorf("the notes for an unreadable file are %v", m.Notes)
 	}
 }
 
@@ -347,10 +347,10 @@ func TestUnknownTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
-		t.Errorf("it is read as %s", got)
+		t.Errorf("the parameters are %s", got)
 	}
 	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: unknown model_type "novel": assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
-		t.Errorf("it is said: %v", m.Notes)
+		t.Errorf("the notes are %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
 	if err != nil || len(m.Notes) != 1 || !strings.Contains(text(m.Notes[0]), "\ndid you mean \"llama\"?\n") {
@@ -472,7 +472,7 @@ func TestPythonJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
-		t.Errorf("it is read as %s", got)
+		t.Errorf("the parameters are %s", got)
 	}
 	_, err = l.Model(write(t, "m.json", `{"model_name": "QWEN3_8B", "num_layers": NaN}`), nil)
 	wantError(t, "a parameter file with NaN", err, "m.json:1:42: is not JSON: invalid character 'N' looking for beginning of value")
@@ -522,7 +522,7 @@ novel: {
 		t.Fatal(err)
 	}
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
-		t.Errorf("it is read as %s", got)
+		t.Errorf("the parameters are %s", got)
 	}
 	// A file that defines both a family and a model is read twice: as the model, and as one of
 	// the files in the folder.

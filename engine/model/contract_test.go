@@ -32,7 +32,7 @@ func TestContract(t *testing.T) {
 			name := own.Name
 			once, err := c.apply(f.Filename, own)
 			if err != nil || once != own {
-				t.Errorf("%s: is evaluated again: %v", name, err)
+				t.Errorf("%s: the architecture is evaluated again: %v", name, err)
 			}
 			got, err := architecture(f.Filename, once, own)
 			if err != nil {

@@ -89,7 +89,7 @@ func TestForeign(t *testing.T) {
 		}
 		// A file that the user names is always read.
 		if f, _ := l.Open(name, false); f.Foreign != "" {
-			t.Errorf("%s %q is foreign though it is named", c.ext, c.text)
+			t.Errorf("%s %q is foreign although the user named it", c.ext, c.text)
 		}
 	}
 }

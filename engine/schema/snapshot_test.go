@@ -53,7 +53,7 @@ func TestReadJSON(t *testing.T) {
 		for i < min(len(a), len(b)) && a[i] == b[i] {
 			i++
 		}
-		t.Errorf("read is\n%s, want\n%s", a[max(0, i-100):min(len(a), i+100)], b[max(0, i-100):min(len(b), i+100)])
+		t.Errorf("got\n%s, want\n%s", a[max(0, i-100):min(len(a), i+100)], b[max(0, i-100):min(len(b), i+100)])
 	}
 	if len(got.Architectures) == 0 || len(got.Nixlbench.Flags) == 0 {
 		t.Error("the snapshot is empty")
@@ -71,7 +71,7 @@ func testLater[T any](t *testing.T, got, want *Later[T]) {
 	a, err1 := json.Marshal(got.Get())
 	b, err2 := json.Marshal(v)
 	if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
-		t.Errorf("read is (%v, %v)\n%s, want\n%s", err1, err2, a, b)
+		t.Errorf("got (%v, %v)\n%s, want\n%s", err1, err2, a, b)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestLaterWrong(t *testing.T) {
 		s := new(Schema)
 		if err := json.Unmarshal([]byte(text), s); err == nil {
 			again, err := json.Marshal(&s.Cache)
-			t.Errorf("%s is read, as %s (%v)", text, again, err)
+			t.Errorf("%s is accepted, as %s (%v)", text, again, err)
 		}
 	}
 }

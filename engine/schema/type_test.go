@@ -103,6 +103,6 @@ func TestFormulaKinds(t *testing.T) {
 	}
 	of := TypeOf(ctx.CompileString(`x: "auto" | int`).LookupPath(cue.ParsePath("x")))
 	if got := of.Kinds.Formula(); got != formula.Str {
-		t.Errorf("words and numbers of a field are %s", got)
+		t.Errorf("the values of a field that allows words and numbers are %s", got)
 	}
 }

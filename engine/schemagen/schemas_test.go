@@ -69,7 +69,7 @@ func TestEditorSchemas(t *testing.T) {
 		// The same file with an unknown key, and with an invalid number.
 		for _, wrong := range []string{string(data) + "\nsurprise: 1\n", strings.NewReplacer("tp_size: ", "tp_size: 0.", "num_layers: ", "num_layers: -").Replace(string(data))} {
 			if err := check(schema, file, wrong); err == nil {
-				t.Errorf("%s is wrong and passes:\n%s", file, wrong)
+				t.Errorf("%s is accepted although it is invalid:\n%s", file, wrong)
 			}
 		}
 	}
