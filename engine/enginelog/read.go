@@ -73,8 +73,8 @@ type line struct {
 	seen    map[string]bool // the lines found, keyed by the text of their groups
 }
 
-// At most maxSeen different lines of each kind are read. Lines whose values are longer than
-// maxKey bytes are skipped.
+// At most maxSeen different lines of each kind are read. Lines with values longer than maxKey
+// bytes in total are skipped.
 const (
 	maxSeen = 1000
 	maxKey  = 256

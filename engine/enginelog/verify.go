@@ -28,7 +28,7 @@ type Number struct {
 	Value             formula.Rat
 }
 
-// Finding compares a number in a log with the computed number.
+// Finding is the result of comparing a number in a log with the computed number.
 type Finding struct {
 	What, Unit       string
 	At               diag.Pos

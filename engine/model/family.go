@@ -259,8 +259,8 @@ func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	return nil
 }
 
-// addFamilies adds the families in a user's file, except those already added from the
-// same file. It is an error for two families to have the same model type.
+// addFamilies adds the families in a user's file, except those already added from the same
+// file. It is an error if two families without conditions have the same model type.
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {

@@ -72,9 +72,9 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 }
 
 // Seek looks for the architecture of a CUE model in the other files of its package, if the
-// architecture is neither in the file itself nor known. It must be called before
-// [Loader.Check] rather than by it, because work on the other files does not count toward
-// the limits for this file.
+// architecture is neither in the file itself nor known. The caller must call Seek before
+// [Loader.Check], so that work on the other files does not count toward the limits for this
+// file.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)

@@ -50,7 +50,7 @@ type Loader struct {
 
 	schema    *schema.Schema
 	models    fs.FS
-	evaluated sync.Map // what CUE files define, keyed by file name; see [Loader.brings]
+	evaluated sync.Map // results of [Loader.brings], keyed by file name
 	contract  func() (*contract, error)
 }
 
@@ -414,7 +414,8 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel returns a model's parameters, and what its CUE file defines.
+// readModel returns a model's parameters, and the architectures and families that its CUE
+// file defines.
 func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	b, err := l.brings(file)
 	if err != nil {
@@ -509,14 +510,15 @@ func (l *Loader) Brought(f *ast.File, all *data.Tree) ([]*schema.Listed, []*sche
 	return (&Known{list: found}).Architectures(), families, err
 }
 
-// brought contains what a CUE file defines. It does not contain the file's CUE value, because
-// the values of many files would need too much memory.
+// brought contains the architectures and families that a CUE file defines. It does not
+// contain the file's CUE value, because the values of many files would need too much memory.
 type brought struct {
 	archs    []candidate
 	families []*schema.Family
 }
 
-// brings returns what a CUE file defines, or nil if it cannot be evaluated.
+// brings returns the architectures and families that a CUE file defines, or nil if the file
+// cannot be evaluated.
 func (l *Loader) brings(name string) (*brought, error) {
 	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
 		p, err := l.Evaluate(name)
@@ -534,7 +536,8 @@ func (l *Loader) brings(name string) (*brought, error) {
 	return find.(func() (*brought, error))()
 }
 
-// beside returns what another file of a package defines.
+// beside is like brings, but for another file of a package. The limits apply to each such
+// file separately.
 func (l *Loader) beside(name string) (b *brought, err error) {
 	err = l.BoundedCUE(name, func() error {
 		b, err = l.brings(name)
@@ -543,8 +546,8 @@ func (l *Loader) beside(name string) (b *brought, err error) {
 	return b, err
 }
 
-// others returns what the other files of a model's package define, because the model may
-// use any of their architectures.
+// others returns the architectures and families that the other files of a model's package
+// define. The model may use any of these architectures.
 func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
 	p := l.PackageOf(name)
 	if p == nil {

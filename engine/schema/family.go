@@ -65,7 +65,7 @@ func ListFamily(f *Family) *ListedFamily {
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
-	// Each turns the value into a list with one value per layer.
+	// Each reports whether Value is evaluated once per layer, which yields a list.
 	Each bool   `json:"each,omitempty"`
 	Warn string `json:"warn,omitempty"`
 	Hint string `json:"hint,omitempty"`

@@ -273,7 +273,7 @@ type PlannedValue struct {
 	Rows []MeasuringRow `json:"rows"`
 }
 
-// Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
+// Lowest is the value of [PlannedValue.Take] that selects the row with the lowest number.
 const Lowest = "lowest"
 
 // MeasuringRow describes the rows that measure a value. Class is the class of the rows'
