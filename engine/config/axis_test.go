@@ -72,8 +72,8 @@ func TestAxisText(t *testing.T) {
 	}
 }
 
-// TestAxisWrong checks that values that an axis cannot have are rejected with the same
-// message as a single value.
+// TestAxisWrong checks that an invalid value on an axis is rejected with the same message
+// as an invalid single value.
 func TestAxisWrong(t *testing.T) {
 	long := strings.Repeat("1,", 10_000) + "1"
 	for _, test := range []struct{ path, flag, text, want string }{

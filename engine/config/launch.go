@@ -52,7 +52,7 @@ func isLaunch(path string) bool {
 	return path == schema.LaunchSection || strings.HasPrefix(path, schema.LaunchSection+".")
 }
 
-// checkLaunch is like checkConfig, but for the options of the launch section.
+// checkLaunch is like checkConfig, but checks the options of the launch section.
 func (l *Loader) checkLaunch(doc *data.Document) error {
 	if err := l.readTexts(doc); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (l *Loader) checkLaunch(doc *data.Document) error {
 	for i := range paths {
 		paths[i] = l.schema.LaunchFields.Get()[i].Path
 	}
-	if err := schema.DropUnknown(doc, paths, nil, "not an option of launch"); err != nil {
+	if err := schema.DropUnknown(doc, paths, nil, "not a launch option"); err != nil {
 		return err
 	}
 	if schema.IsPlain(doc, l.fieldType, nil) {
