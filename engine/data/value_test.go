@@ -96,10 +96,10 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("%s, want\n%s", text, want)
 	}
 	if pos := d.Sections["a"].String(); pos != "c.yaml:1:1" {
-		t.Errorf("a stands at %s", pos)
+		t.Errorf("a is at %s", pos)
 	}
 	if pos := d.Leaf("d").Items[1].Pos.String(); pos != "c.yaml:5:3" {
-		t.Errorf("y stands at %s", pos)
+		t.Errorf("y is at %s", pos)
 	}
 }
 
