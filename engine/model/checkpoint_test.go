@@ -597,7 +597,7 @@ novel: {
 		`"heads": 2`:                                   "config.json: head_dim cannot be computed because the fields that it depends on are missing: head_size and width",
 		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed because the fields that it depends on are missing: head_size (null) and width",
 		`"head_size": 8, "depth": [1, "x"]`:            "config.json:1:50: depth: a list cannot be read: num_layers needs",
-		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite text contains part\nwith full_layers = \"x\"\nthe formula is at ",
+		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite 'text contains part'\nwith full_layers = \"x\"\nthe formula is at ",
 		`"head_size": 8, "window": 1, "local_size": 7`: "config.json:1:68: some fields affect the cache in a way novel does not understand: local_size",
 	} {
 		_, err := l.Model(write(t, "config.json", `{"model_type": "novel", `+fields+`}`), []string{dir})
