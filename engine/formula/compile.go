@@ -101,8 +101,8 @@ func (c *compiler) declare(d *decl) error {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the declared kind or, if there is none,
-	// broken. If formulas depend on each other in a cycle, this kind may be read.
+	// Until a formula is compiled, its kind is the declared kind, or broken if no kind is
+	// declared. If formulas depend on each other in a cycle, one of them reads this kind.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}

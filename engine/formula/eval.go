@@ -40,7 +40,7 @@ type lists struct {
 	strLists [][]string
 }
 
-// NewFrame returns a frame in which nothing is set.
+// NewFrame returns a frame in which no values are set.
 func (p *Program) NewFrame() *Frame {
 	f := &Frame{
 		p:        p,
@@ -61,7 +61,7 @@ func (p *Program) NewFrame() *Frame {
 func (f *Frame) Reset() {
 	f.forget()
 	clear(f.misset)
-	if f.epoch++; f.epoch == 0 { // it has overflowed
+	if f.epoch++; f.epoch == 0 { // the epoch overflowed
 		for _, c := range f.at {
 			c.seen = 0
 		}
@@ -178,8 +178,8 @@ type Side struct {
 }
 
 // Sides returns the operator (== != < <= > >=) and both sides of a comparison, for
-// messages that say by how much a limit is exceeded. ok is true if the whole formula of r
-// is a comparison, such as "a * 2 <= b". It is false for any other formula, including a
+// messages that show by how much a limit is exceeded. ok is true if the whole formula of
+// r is a comparison, such as "a * 2 <= b". It is false for any other formula, including a
 // chain such as a < b < c, and if the value of r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	c := f.p.body(r).sides

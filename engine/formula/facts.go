@@ -14,8 +14,8 @@ import (
 //
 // The facts of kvbench's own formulas are part of its snapshot; see [Program.EachFacts].
 // Facts are encoded as a letter for the formula's kind, followed by a letter and a number
-// for each name in the order of first use. These are the kind of the name and its offset
-// in the text. An example is "bA0b13".
+// for each name in the order of first use. The letter is for the kind of the name, and
+// the number is the offset of the name in the text. An example is "bA0b13".
 type Facts string
 
 // A letter is the sum of one of these constants and a [Kind].

@@ -45,7 +45,7 @@ func init() {
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
 	add(2, "doubled(a, b)", "The largest of a, 2a, 4a, ... that is at most b, or a if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
 		if a.n <= 0 {
-			return "the first must be greater than 0"
+			return "the first argument must be greater than 0"
 		}
 		return ""
 	}))
@@ -207,7 +207,7 @@ func divFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, st
 func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
 	return binaryFunc(op, func(a, b Rat) string {
 		if !a.IsInt() || !b.IsInt() {
-			return "both must be whole numbers"
+			return "both arguments must be whole numbers"
 		}
 		return ""
 	})

@@ -181,8 +181,8 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles x in list. If list is a literal, it compares x with the elements one by one
-// until one matches, without creating the list.
+// in compiles the expression "x in list". If list is a literal, it compares x with the
+// elements one by one until one matches, without creating the list.
 func (k *checker) in(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)

@@ -34,7 +34,7 @@ type parsed struct {
 	names []use // the first use of each identifier
 }
 
-// lexed is a formula's text, token by token.
+// lexed is a formula's text, split into tokens.
 type lexed struct {
 	runes  []rune        // the text as characters; locations are offsets into it
 	tokens []lexer.Token // all tokens except the end token
@@ -122,7 +122,8 @@ func Compared(text string) map[string][]string {
 	return found
 }
 
-// stringsIn returns the string in a literal, or the strings in a list of literals.
+// stringsIn returns the value of a string literal, or the values of the string literals
+// in a list.
 func stringsIn(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -137,8 +138,8 @@ func stringsIn(n ast.Node) []string {
 	return nil
 }
 
-// Check reports errors in a formula that do not depend on the kinds of its
-// names: bad syntax, and unknown functions.
+// Check reports the errors in a formula that can be found without knowing the kinds of
+// its names. These are syntax errors and unknown functions.
 func Check(name string, src Source) error {
 	u := &unit{name, src}
 	p, errs := u.parse()

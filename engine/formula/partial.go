@@ -23,10 +23,10 @@ func (s *Scope) First(name string, srcs []Source) {
 // returns the kind of an input that is not declared, or Any if formulas cannot
 // read it; ok is false if the input has no value.
 //
-// A formula has no value if it reads an input without one, reads another formula without
-// one, or depends on itself: see [Program.Lacks]. If x has no value, x ?? y is y, and
-// given(x) is false. If such a test decides a condition, the branch that is not taken
-// counts as not read. An error in a formula is reported only when the formula is evaluated.
+// A formula has no value if it reads an input or another formula that has no value, or if
+// it depends on itself; see [Program.Lacks]. If x has no value, x ?? y is y, and given(x)
+// is false. If such a test decides a condition, the branch that is not taken counts as
+// not read. An error in a formula is reported only when the formula is evaluated.
 func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, error) {
 	c, list := s.compile(find)
 	if err := list.Err(); err != nil {
@@ -147,7 +147,8 @@ func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 // Lacks reports whether a name in a partial program has no value.
 func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 
-// Lacking returns the names in the text of r that have no value, in order.
+// Lacking returns the names in the text of r that have no value, in the order of first
+// use.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
 // Wrong returns the errors in a formula of a partial program that do not depend

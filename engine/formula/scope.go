@@ -217,11 +217,10 @@ type entries struct {
 	missing func(key string) *diag.Diag
 }
 
-// Compile checks all formulas. The error contains everything that is wrong: first
-// declarations with duplicate or invalid names, then, for each formula in the order of
-// declaration, bad syntax, unknown names, mismatched kinds, and formulas that depend on
-// themselves. Errors in a formula are not reported again for the formulas that depend on
-// it.
+// Compile checks all formulas. The error lists all problems. First come declarations with
+// duplicate or invalid names. Then, in the order of declaration, come the errors in each
+// formula: bad syntax, unknown names, mismatched kinds, and dependence on itself. Errors
+// in a formula are not reported again for the formulas that depend on it.
 //
 // Compile does not change the scope, so more names can be declared and the scope compiled
 // again.
@@ -315,7 +314,7 @@ func (p *Program) Ref(name string) (Ref, bool) {
 	return r, ok
 }
 
-// Len returns the number of references in the program. All references are less than this
+// Len returns the number of references in the program. Every [Ref] is less than this
 // number.
 func (p *Program) Len() int { return len(p.slots) }
 
@@ -346,8 +345,8 @@ func (p *Program) Source(r Ref) Source {
 	return src
 }
 
-// Uses returns a sorted list of the names that the text of r refers to. A table uses what
-// its formulas use.
+// Uses returns a sorted list of the names that the text of r refers to. For a table, it
+// returns the names that the table's formulas refer to.
 func (p *Program) Uses(r Ref) []string {
 	set := map[string]bool{}
 	for _, u := range p.slots[r].uses {

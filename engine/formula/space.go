@@ -177,8 +177,8 @@ func (sp *Space) Recycle(old *Space) {
 	old.free, old.frames = nil, nil
 }
 
-// Reads returns a bit set of the numbers of the varying inputs that a value depends on. The
-// caller must not modify it.
+// Reads returns the varying inputs that a value depends on, as a bit set of their
+// numbers. The caller must not modify it.
 func (sp *Space) Reads(r Ref) []uint64 {
 	return sp.reads[int(r)*sp.words : (int(r)+1)*sp.words]
 }
@@ -263,7 +263,7 @@ func (sp *Space) use(r Ref, c *cell) {
 	}
 }
 
-// cell returns a new cell for a value of some kind.
+// cell returns a new cell for a value of the given kind.
 func (sp *Space) cell(kind Kind) *cell {
 	if len(sp.spare) == 0 {
 		sp.spare = make([]cell, 64)

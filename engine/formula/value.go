@@ -65,13 +65,13 @@ type Value struct {
 	Strs []string
 }
 
-// Number returns a number as a value.
+// Number returns a whole number as a [Value].
 func Number(n int64) Value { return Value{Kind: Num, Num: Int(n)} }
 
-// Text returns a string as a value.
+// Text returns a string as a [Value].
 func Text(s string) Value { return Value{Kind: Str, Str: s} }
 
-// Truth returns a boolean as a value.
+// Truth returns a boolean as a [Value].
 func Truth(b bool) Value { return Value{Kind: Bool, Bool: b} }
 
 // Of converts a value decoded from JSON: a string, a bool, a whole number, or a list of
@@ -202,7 +202,7 @@ type Source struct {
 	From *Written
 }
 
-// Written is text, written by a user, from which a formula was derived.
+// Written is text that a user wrote and from which a formula was derived.
 type Written struct {
 	Text string
 	// Char converts the position of a character in the formula to a position in Text.
