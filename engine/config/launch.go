@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// launchOf separates the launch section from the rest of a configuration, because the job
-// does not affect the plan. It applies the overrides of the section's options, and
+// launchOf separates the launch section from the rest of a configuration, because launch
+// options do not affect the plan. It applies the overrides of the section's options, and
 // validates the options.
 func (l *Loader) launchOf(doc *data.Document, overrides []Override) (*data.Document, map[string]data.Fact, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}

@@ -185,7 +185,7 @@ func (l *Loader) fact(f *schema.Field, v formula.Value, origin data.Origin) data
 	return fact
 }
 
-// CheckNamed validates a document of configuration fields that are keyed by their names
+// CheckNamed validates a document in which the keys are the names of configuration fields
 // in formulas. It drops unknown names, which the caller must report.
 func (l *Loader) CheckNamed(doc *data.Document) error {
 	for j := range doc.Leaves {
@@ -378,8 +378,9 @@ func (l *Loader) flagPath(flag string) string {
 	return ""
 }
 
-// alias returns the path of the field that has the given name as a flag or in another
-// program. If there is no such field, path is "" and hint may explain why.
+// alias returns the path of the field whose flag has the given name, or of the field that
+// has this name in another program. If there is no such field, path is "" and hint may
+// explain why.
 func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {
 		return path, ""

@@ -296,7 +296,7 @@ func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 	return ParseCUE(name, text)
 }
 
-// Bundled reads a CUE file from a file system. Messages show the file's name as shown.
+// Bundled reads a CUE file from a file system. shown is the name of the file in messages.
 func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	f, err := r.parseBundled(files, name, shown)
 	if err != nil {
@@ -306,7 +306,7 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 }
 
 // BundledPackage reads the CUE files at the root of a file system and evaluates them
-// together. Messages show the name of their folder as shown.
+// together. shown is the name of the folder in messages.
 func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, *Tree, error) {
 	names, err := fs.Glob(files, "*.cue")
 	if err != nil {

@@ -125,7 +125,7 @@ func (d *Document) flattenTree(prefix string, t *Tree) error {
 	return nil
 }
 
-// Data returns the value as data. A number keeps its suffix, if it has one.
+// Data converts the value to a [Value]. A number keeps its suffix, if it has one.
 func (t *Tree) Data(file string) Value {
 	if lit, ok := SourceExpr(t.Value).(*ast.BasicLit); ok {
 		return Of(file, lit)
@@ -134,8 +134,8 @@ func (t *Tree) Data(file string) Value {
 	return Of(file, expr)
 }
 
-// placeIn returns a position with the document's file if pos is in the schema or has no
-// file. It returns positions in other files of the package unchanged.
+// placeIn returns a position. If the position is in the schema or has no file, placeIn
+// replaces its file with the document's file.
 func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	if pos.File == "" || isSchemaFile(pos.File) {
 		pos.File = d.File

@@ -188,7 +188,8 @@ func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
 
 func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
-// jsonError returns an error that describes the problem with JSON text and its position.
+// jsonError returns an error that describes the first problem in JSON text and where the
+// problem is.
 func jsonError(name string, data []byte) error {
 	var v any
 	err := stdjson.Unmarshal(data, &v)

@@ -20,8 +20,8 @@ type Tree struct {
 }
 
 // TreeOf evaluates everything in a value, up to a maximum depth. It returns an error if
-// there are too many values: because lists and structs may be shared, a small file may
-// contain a huge number of values.
+// there are too many values. Even a small file may contain a huge number of values,
+// because lists and structs may be shared.
 func TreeOf(file string, v cue.Value) (*Tree, error) {
 	t, n := &Tree{Value: v}, 0
 	return t, t.grow(file, maxDepth, &n)

@@ -429,11 +429,11 @@ func Rel(dir, file string) string {
 	return rel
 }
 
-// Printable returns s as one line of text that is safe to print in a terminal or a CI log.
-// Characters other than tabs that are invisible, or that would move the cursor, start a
-// new line, or reverse the order of other characters, are written as Go escapes. Printable
-// also escapes commands that GitHub and Azure runners would execute: a :: at the
-// beginning, and ##[ or ##word[ anywhere.
+// Printable returns s as one line of text that is safe to print in a terminal or a CI
+// log. It writes invisible characters, except tabs, as Go escapes. It does the same with
+// characters that would move the cursor, start a new line, or reverse the order of other
+// characters. It also escapes commands that GitHub and Azure runners would execute, which
+// contain :: at the beginning, or ##[ or ##word[ anywhere.
 func Printable(s string) string { return printable(s, -1) }
 
 // printable is like [Printable], but returns only the first n characters of s, or all of

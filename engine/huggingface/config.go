@@ -115,7 +115,7 @@ func (c *Config) Beside() map[string]string {
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
 // Types returns the model types of the configuration itself and of the language model in
-// it. If a type is not a string, it returns the types before it and an error.
+// it. If a type is not a string, Types returns the types that precede it and an error.
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
