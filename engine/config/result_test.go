@@ -44,7 +44,7 @@ func TestResultsAsCUE(t *testing.T) {
 	def := ctx.CompileBytes(text).LookupPath(cue.ParsePath("#Result"))
 	good := func(line string) bool { return ctx.CompileString(line).Unify(def).Validate(cue.Concrete(true)) == nil }
 	if !def.Exists() || !good(aResult) {
-		t.Fatal("the result is not good")
+		t.Fatal("the result is not valid")
 	}
 	var lines []string
 	var whole any
@@ -98,7 +98,7 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 		err := l.Results(file)
 		if want := good(line); (err == nil) != want {
-			t.Errorf("line %d is good: %t, and the error is %v\n%s", i, want, err, line)
+			t.Errorf("line %d is valid in CUE: %t, but the error is %v\n%s", i, want, err, line)
 		}
 		if err != nil {
 			refused++
@@ -107,7 +107,7 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 	}
 	if refused < 20 || taken < 20 {
-		t.Errorf("%d lines are refused and %d are not", refused, taken)
+		t.Errorf("%d lines are rejected and %d are not", refused, taken)
 	}
 }
 

@@ -58,10 +58,10 @@ func TestValues(t *testing.T) {
 				t.Errorf("%s: %s is %d, %q, %q, %q, %q", name, text, v.Kind, read, v, v.Unfit(), v.Describe())
 			}
 			if pos := v.Pos.String(); pos != name+":1:7" {
-				t.Errorf("%s: %s stands at %s", name, text, pos)
+				t.Errorf("%s: %s is at %s", name, text, pos)
 			}
 			if same := cuecontext.New().BuildExpr(v.Expr()).Equals(cuecontext.New().CompileString(text)); !same && v.Kind != Decimal {
-				t.Errorf("%s: %s is something else to CUE", name, text)
+				t.Errorf("%s: %s has another value in CUE", name, text)
 			}
 			if !ok {
 				continue

@@ -163,7 +163,7 @@ func (c *compiler) visit(r Ref) {
 		c.parseSlot(r)
 	}
 	c.state[r] = open
-	c.p.slots[r].lacks = c.find != nil // until it is compiled, so that a value that depends on itself is missing
+	c.p.slots[r].lacks = c.find != nil // true until bind determines it, because a value cannot depend on itself
 	c.path = append(c.path, r)
 	for _, u := range c.p.slots[r].uses {
 		if c.state[u] == open && c.find == nil {

@@ -91,7 +91,7 @@ func TestFacts(t *testing.T) {
 			}
 			op, left, right, ok, err := f.Sides(ref("is"))
 			if op != "==" || left.Value.Str != "x" || right.Text != "'x'" || !ok || err != nil {
-				t.Errorf("the sides of is are %v %s %v (%v, %v)", left, op, right, ok, err)
+				t.Errorf("the sides of \"is\" are %v %s %v (%v, %v)", left, op, right, ok, err)
 			}
 		})
 	}

@@ -49,7 +49,7 @@ func frameOf(t testing.TB, s *Scope) (*Program, *Frame) {
 	return p, f
 }
 
-// TestPlain checks that typical texts are plain, and that a text is not plain if it
+// TestPlain checks that typical formulas are plain, and that a formula is not plain if it
 // contains anything that the parser accepts but formulas do not support.
 func TestPlain(t *testing.T) {
 	for _, text := range []string{
@@ -296,6 +296,6 @@ func TestAllocs(t *testing.T) {
 		}
 	})
 	if n != 0 {
-		t.Errorf("%v allocations an evaluation", n)
+		t.Errorf("%v allocations per evaluation", n)
 	}
 }

@@ -137,8 +137,8 @@ func fits(v Rat, ok bool) (Rat, error) {
 	return v, nil
 }
 
-// The lower-case operations report whether the result fits. They have a fast path
-// for whole numbers, the usual case.
+// The unexported operations report whether the result fits. They have a fast path for
+// whole numbers, which are the usual case.
 
 func (a Rat) neg() (Rat, bool) { return Rat{n: -a.n, d: a.d}, a.n != math.MinInt64 }
 
