@@ -348,7 +348,7 @@ func TestRedirect(t *testing.T) {
 		fmt.Fprint(w, config)
 	}))
 	defer cdn.Close()
-	// The same name with another port is a different server.
+	// The same host name with another port is a different server.
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/old/") {
 			http.Redirect(w, r, strings.Replace(r.URL.Path, "/old/", "/new/", 1), http.StatusTemporaryRedirect)

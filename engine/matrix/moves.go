@@ -41,8 +41,8 @@ type Mover struct {
 	size    int // the number of moves in kept
 }
 
-// length identifies a list of moves by the number of tokens and the destination group, on
-// which the sources may depend.
+// length identifies a list of moves by the number of tokens and by the destination group,
+// because the source ranks may depend on the group.
 type length struct {
 	tokens int64
 	group  int

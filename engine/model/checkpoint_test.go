@@ -173,9 +173,9 @@ func TestOrdinaryFields(t *testing.T) {
 	}
 }
 
-// TestUnmentioned reads configurations that omit the defaults of their class, as
-// transformers does for a language model inside another model, and early configurations of
-// a family.
+// TestUnmentioned reads configurations that omit fields whose values are defaults of their
+// class, as transformers does for a language model inside another model. It also reads early
+// configurations of a family.
 func TestUnmentioned(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{

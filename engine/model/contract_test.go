@@ -10,8 +10,8 @@ import (
 	"kvbench/models"
 )
 
-// TestContract checks that unifying an architecture that already contains the contract with
-// the contract again makes no difference.
+// Some architectures already contain the contract. TestContract checks that unifying such an
+// architecture with the contract again makes no difference.
 func TestContract(t *testing.T) {
 	l := NewLoader(nil, cueschema.Files, models.Files)
 	c, err := l.contract()

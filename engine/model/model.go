@@ -91,9 +91,9 @@ type candidate struct {
 	params func() (cue.Value, error)
 }
 
-// Model reads a parameter file, or a CUE file that may define its own architecture.
-// It selects the architecture by the model's name, from the file itself, the bundled
-// architectures and those in the folders dirs, and checks the parameters.
+// Model reads a parameter file, or a CUE file that may define its own architecture. It uses
+// the model's name to select an architecture from the file itself, the bundled architectures
+// and the architectures in the folders dirs. It also checks the parameters.
 //
 // Instead of a path, file may be the name of a bundled model or of a model in dirs,
 // or a model's identifier on Hugging Face.

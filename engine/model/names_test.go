@@ -73,8 +73,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestSources checks that every bundled model is found by the identifier of the repository
-// that its file cites as the source of its values.
+// TestSources checks that every bundled model is found by the identifier of its source, which
+// the model's file cites.
 func TestSources(t *testing.T) {
 	l := bundled(t)
 	entries, err := l.Entries(nil)

@@ -89,7 +89,7 @@ type TuningLimit struct {
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
-	// When is a condition on the default plan. The knob is varied only if it holds.
+	// When is a condition on the default plan. The knob is varied only if the condition holds.
 	When Formula `json:"when,omitzero"`
 	// Values lists values and ranges in command-line syntax. nil means all values.
 	Values []string `json:"values,omitempty"`

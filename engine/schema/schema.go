@@ -184,7 +184,7 @@ type Quantity struct {
 // View describes which parts of a plan a command shows.
 type View struct {
 	Rows []Row `json:"rows"`
-	// Rank contains additional rows for plans of one rank.
+	// Rank contains additional rows for plans for one rank.
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset contains the values of configuration fields that the command sets, keyed by

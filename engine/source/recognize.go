@@ -242,8 +242,8 @@ func (r *Files) ownCUE(text string) bool {
 	return r.isOwn("", o)
 }
 
-// IsSchemaFile reports whether a file is part of the schema, given its location
-// and package.
+// IsSchemaFile reports whether a file is part of the schema, based on its location and
+// package.
 func (r *Files) IsSchemaFile(name string) bool {
 	path, err := filepath.Abs(name)
 	if err != nil {
