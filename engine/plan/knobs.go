@@ -18,7 +18,7 @@ const MaxCombinations = config.MaxAxis
 // value of the last flag changes fastest.
 func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fact) ([]*Request, error) {
 	if n := config.Combinations(values); n > MaxCombinations {
-		return nil, diag.Usagef("the flags of nixlbench have %d combinations of values: at most %d are allowed", n, MaxCombinations)
+		return nil, diag.Usagef("the nixlbench flags have %d combinations of values: at most %d are allowed", n, MaxCombinations)
 	}
 	first := *r
 	first.Flags = map[string]data.Fact{}

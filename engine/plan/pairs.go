@@ -49,7 +49,7 @@ type pairing struct {
 	ofGroup                     bool
 	op, first, step, count      formula.Ref
 	covers, ios, pages, request formula.Ref
-	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time, and the bytes and I/Os it depends on
+	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time, and the bytes and I/Os that the time depends on
 	sides                       [4]formula.Ref // the numbers of ranks and groups on the source and destination sides
 	pairs                       formula.Ref    // the field that selects which plans to make, or -1
 	requires                    []pairRequirement
@@ -252,8 +252,8 @@ type pairsOf struct {
 // overall contains the total bytes and I/Os for all pairs of ranks in a transfer.
 type overall struct{ bytes, ios int64 }
 
-// destinationOf returns the request for the destination side of a transfer. Settle the
-// values of the source side first.
+// destinationOf returns the request for the destination side of a transfer. Call settle
+// for the source side first.
 func (l *Layers) destinationOf(of *Request, values *formula.Frame, settled map[string]data.Fact) (*Request, error) {
 	req, cfg := *of, *of.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -492,9 +492,9 @@ func (l *Layers) requirePair(req *Request, frame *formula.Frame, group string, w
 	return nil
 }
 
-// placed returns the requirement with a field that the user set, so that messages can point
-// to it: the requirement's own field or, if the user did not set that one, the same field
-// on the other side.
+// placed returns the requirement in a form that lets messages point to a field that the
+// user set. If the user set only the corresponding field on the other side, placed
+// changes Of to that field.
 func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requirement {
 	given := func(field string) bool { return req.Config.Values[field].Origin.Given() }
 	if given(r.Of) {
@@ -565,7 +565,8 @@ func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// pairRates evaluates how much of each cell a pair of ranks moves after fields have varied.
+// pairRates evaluates how much of each cell a pair of ranks moves after the values of
+// varying fields have changed.
 func (l *Layers) pairRates(req *Request) error {
 	for i := range l.rates {
 		r := &l.rates[i]
@@ -678,7 +679,7 @@ func (s *sources) equal(t *sources) bool {
 // of returns the source ranks for a destination rank.
 func (s *sources) of(group, rank int) []int { return (*s)[group%len(*s)][rank] }
 
-// pairs returns the number of pairs of ranks for one pair of groups.
+// pairs returns the number of pairs of ranks in one pair of groups.
 func (s *sources) pairs() int64 {
 	n := 0
 	for _, list := range (*s)[0] {
@@ -792,8 +793,8 @@ func (st *stage) moves(other *stage) bool {
 }
 
 // slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
-// bandwidth is not known, move the most bytes. It sorts the I/O sizes by count, largest
-// first, and names the first one after all groups.
+// bandwidth is not known, move the most bytes. It sorts the I/O sizes by the number of
+// I/Os, largest first, and names the first size after all groups.
 func (l *Layers) slowestOf() (*stage, error) {
 	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64
@@ -855,7 +856,8 @@ type Transfer struct {
 	// Request is the request for the source side, including the values that the engine
 	// determines.
 	Request *Request
-	// To is the request for the destination side. Its strategy comes from the decode section.
+	// To is the request for the destination side. Its strategy comes from the
+	// configuration's decode section.
 	To       *Request
 	Warnings diag.List
 	layers   *Layers

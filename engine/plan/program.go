@@ -16,19 +16,21 @@ type Program struct {
 	account
 	use     Use
 	release string
-	// Bench is the release of nixlbench.
+	// Bench is the nixlbench release.
 	Bench *fit.Release
 
 	prog   *formula.Program
 	wanted []*schema.Quantity // the quantities to compute
 	// results are the requested quantities that every plan has.
 	results []result
-	// computed are the quantities that have their own formulas.
+	// computed contains the names of the quantities for which the schema has a formula.
 	computed map[string]bool
-	// requires are the conditions of the architecture's requirements, in the same order.
+	// requires contains references to the conditions of the architecture's requirements, in
+	// the same order.
 	requires []formula.Ref
 	cache    *cache // nil if no value is computed from layers
-	// defaults are the fields whose values the engine determines if they are not set.
+	// defaults contains the fields whose values the engine determines if the user does not
+	// set them.
 	defaults map[string]*engineDefault
 }
 
@@ -63,7 +65,7 @@ func (p *Program) ShownIf(quantity string) (formula.Ref, bool) {
 	return p.prog.Ref(detailPrefix + quantity)
 }
 
-// Layered reports whether there are values computed from a model's layers.
+// Layered reports whether any value is computed from a model's layers.
 func (p *Program) Layered() bool { return p.cache != nil }
 
 // Requires reports whether the architecture has requirements on its parameters.
@@ -75,12 +77,13 @@ type result struct {
 	ref  formula.Ref // -1 if the quantity has no formula
 }
 
-// IsResult reports whether a name belongs to a quantity that every plan has.
+// IsResult reports whether name is the name of a quantity that every plan has.
 func (p *Program) IsResult(name string) bool {
 	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
 }
 
-// Complete returns an error if a quantity that every plan has lacks a formula.
+// Complete returns an error if there is no formula for a quantity that every plan must
+// have.
 func (p *Program) Complete() error {
 	var errs diag.List
 	for _, r := range p.results {

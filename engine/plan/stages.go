@@ -23,13 +23,13 @@ type rate struct {
 	partFrames []*formula.Frame
 	// covers specifies what one I/O covers.
 	covers string
-	pool   int64 // the pool that contains its pages, if one I/O covers a pool
-	// per is the number of pages that one I/O moves, and moved is the number that all I/Os
-	// move.
+	pool   int64 // the number of the layers' pool, if one I/O covers a pool
+	// per is the number of pages that one I/O moves. moved is the number of pages that all
+	// I/Os move.
 	per, moved formula.Rat
 	// from contains the sources of each destination rank in a transfer.
 	from *sources
-	each int64 // I/Os per request for each place that stores its pages
+	each int64 // in a transfer, I/Os per request for one layer, without padding
 }
 
 // stage is a pipeline stage and its I/Os. In a transfer, it consists of the layers that a
@@ -43,7 +43,7 @@ type stage struct {
 	like  *stage // the first stage with the same I/Os
 	alike int64  // the number of stages with the same I/Os; set only in the first of them
 
-	frames []*formula.Frame // for each rate
+	frames []*formula.Frame // the frame for each rate
 	held   []int64          // for each rate, the number of layers in the stage
 	list   []sized
 	ios    []io
@@ -70,9 +70,9 @@ type io struct {
 	// that have these I/Os.
 	from  *sources
 	pairs int64
-	// between lists the pairs of source and destination stages that these pairs of ranks are
-	// in. senders and receivers are the numbers of ranks on each side; they are set only if a
-	// plan for all pairs at once is requested.
+	// between lists the pairs of source and destination stages that contain these pairs of
+	// ranks. senders and receivers are the numbers of ranks on each side. They are set only
+	// if a plan for all pairs at once is requested.
 	between            [][2]int
 	senders, receivers int64
 	// together reports whether all of these pairs move their I/Os at the same time.
@@ -116,7 +116,7 @@ func (st *stage) next(r *rate, n int64) *sized {
 	st.list = st.list[:i+1]
 	s := &st.list[i]
 	terms := append(s.terms[:0], term{r, n})
-	*s = sized{} // as in nextIO
+	*s = sized{} // for the reason given in nextIO
 	s.terms, s.covers, s.units, s.per, s.from = terms, r.covers, 1, r.per, r.from
 	return s
 }
@@ -241,8 +241,8 @@ func (st *stage) groups(o *io) []string {
 	return slices.Compact(all)
 }
 
-// names returns the names of the groups, each followed by the name of a part if the I/Os
-// move a single part.
+// names returns the names of the groups whose layers the I/Os move. If the I/Os move a
+// single part of each layer, the name of the part follows the group's name.
 func (st *stage) names(o *io) []string {
 	var names []string
 	for _, s := range o.shares {
@@ -259,8 +259,8 @@ func (st *stage) names(o *io) []string {
 	return names
 }
 
-// shorten replaces the names of a group's parts with the group's name if I/Os of other
-// sizes contain no parts of the group.
+// shorten replaces names such as group.part with the name of the group if no I/Os of
+// another size move parts of the same group.
 func shorten(names []string, st *stage) []string {
 	var out []string
 	for _, name := range names {
@@ -437,7 +437,7 @@ func (l *Layers) setStages(req *Request) (err error) {
 	choice := req.Config.Values[stageField]
 	n, ok := choice.Num.Int64()
 	if choice.Kind == formula.Num && ok && n >= int64(pp) {
-		return choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
+		return choice.Origin.Errorf("there is no stage %d: there are %d stages, numbered from 0", n, pp)
 	}
 	l.largest = choice.Str == stageLargest
 	places := l.places(l.ends)
