@@ -22,9 +22,9 @@ type Unread struct {
 	Backend string
 }
 
-// UnreadFlags returns the flags that are set but that a release does not read, whichever
-// combination of their values it is given. If runs is true, it omits flags that nixlbench
-// may read because of other flags that a run sets.
+// UnreadFlags returns the flags that are set but that a release ignores for every
+// combination of the flags' values. If runs is true, it omits flags that nixlbench may
+// read because a run sets other flags.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	if len(given) == 0 {
 		return nil, nil
@@ -56,8 +56,8 @@ func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.
 	return list, nil
 }
 
-// maxReads is the maximum number of value combinations to examine. If there are more, every
-// flag is assumed to be read.
+// maxReads is the maximum number of combinations of values to examine. If there are more,
+// kvbench assumes that nixlbench reads every flag.
 const maxReads = 256
 
 // readsOfAll determines which flags a release reads for each combination of their values.
@@ -161,7 +161,8 @@ func (r *flagReads) lacks(name string) (string, error) {
 	return f.Reads.Needs, nil
 }
 
-// condition returns the condition under which the release reads a flag, if there is one.
+// condition returns the condition that must hold for the release to read a flag, if there
+// is one.
 func (r *flagReads) condition(name string) (formula.Ref, bool) {
 	if r.prog == nil {
 		return 0, false
@@ -222,7 +223,7 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Note returns a note that nixlbench does not read the flag, with a hint on how
+// Note returns a note that says that nixlbench does not read the flag, with a hint on how
 // to fix that.
 func (u *Unread) Note() *diag.Diag {
 	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).

@@ -37,7 +37,7 @@ type Request struct {
 // label identifies the request in messages.
 func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
 
-// Value is the value of a flag and where it comes from.
+// Value is the value of a flag, with its source.
 type Value struct {
 	formula.Value
 	From Source
@@ -52,8 +52,8 @@ func (r *Fitter) Apply(req *Request, values map[string]Value) {
 	}
 }
 
-// Flags determines the value of every flag of the release, and the limits that these values
-// exceed. If the flags cannot be fitted, the error says which sizes would fit.
+// Flags determines the value of every flag of the release, and the limits that these
+// values exceed. If the flags cannot be fitted, the error suggests sizes that would fit.
 func (r *Fitter) Flags(req *Request) ([]Flag, []Violation, error) {
 	values, err := r.Resolve(req)
 	if err != nil {
@@ -116,7 +116,7 @@ func (r *Fitter) number(name string) (int64, error) {
 type Flag struct {
 	*schema.Flag
 	Value formula.Value
-	// From says where the value comes from.
+	// From is the source of the value.
 	From Source
 	// By is the name of the formula that adjusted the value to fit, if any.
 	By string
@@ -124,7 +124,7 @@ type Flag struct {
 	Emit bool
 }
 
-// Fixed describes the purpose of the formula behind a flag's value.
+// Fixed explains why a flag's value was adjusted.
 func (f *Flag) Fixed() string {
 	if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
 		return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)

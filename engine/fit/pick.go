@@ -22,9 +22,8 @@ type Picked struct {
 	Release string
 	// Note explains why the release is not the default one, or is nil if it is.
 	Note *diag.Diag
-	// Without lists flags that the release does not have, or does not have with
-	// the requested value, and that it would not read anyway. They are omitted
-	// from the command.
+	// Without lists flags that the release does not support with the requested value, and
+	// would not read anyway. These flags are omitted from the command.
 	Without []Unread
 }
 
@@ -109,7 +108,7 @@ func (p *picker) axes(release string) []Axis {
 	return axes
 }
 
-// has reports whether a release has a flag with its value.
+// has reports whether a release has a flag and supports the requested value.
 func (p *picker) has(release string, w Wanted) bool {
 	era := p.n.FlagIn(w.Flag, release)
 	if era == nil {
@@ -121,8 +120,8 @@ func (p *picker) has(release string, w Wanted) bool {
 	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
-// does reports whether a release has a flag with its value, or would not read the flag
-// anyway.
+// does reports whether a release supports a flag with the requested value, or would not
+// read the flag anyway.
 func (p *picker) does(release string, w Wanted) bool {
 	return p.has(release, w) || p.unread(release, w) != ""
 }
@@ -192,9 +191,9 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 			switch {
 			case !slices.ContainsFunc(releases, together):
 			case slices.ContainsFunc(others, func(o Wanted) bool { return o.Name == instead }):
-				return "omit --" + w.Name + ": --" + instead + " does the same"
+				return "omit --" + w.Name + ", because --" + instead + " does the same"
 			default:
-				return "use --" + instead + " instead of --" + w.Name + ": it does the same"
+				return "use --" + instead + ", which does the same as --" + w.Name
 			}
 		}
 	}
@@ -202,7 +201,8 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 }
 
 // words returns a flag as messages show it, and the range of releases that have it. The
-// flag is shown with its value if not all releases that have the flag have the value.
+// flag is shown with its value if some releases that have the flag do not support the
+// value.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {

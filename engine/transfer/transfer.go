@@ -47,8 +47,8 @@ type RankLoad struct {
 	Load
 }
 
-// Pair describes what a source rank sends to a destination rank in descriptors of one size.
-// Two ranks may have several pairs, for different groups of layers.
+// Pair describes what a source rank sends to a destination rank in descriptors of one
+// size. The same two ranks may be in several Pairs, one for each group of layers.
 type Pair struct {
 	// Source and Destination are the numbers of the ranks on their sides.
 	Source, Destination int
@@ -76,7 +76,7 @@ func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 	}
 	t := &Transfer{Transfer: made, Pairs: Pairs(made)}
 	if len(t.Pairs) == 0 {
-		return nil, diag.Errorf(diag.Pos{File: req.Config.File}, "no rank of the source sends anything")
+		return nil, diag.Errorf(diag.Pos{File: req.Config.File}, "no rank on the source side sends anything")
 	}
 	clock := &clock{made, map[[2]int64]int64{}, nil}
 	for i := range t.Pairs {
