@@ -223,8 +223,8 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Note returns a note that says that nixlbench does not read the flag, with a hint on how
-// to fix that.
+// Note returns a note about a flag that nixlbench does not read. Its hint says how to fix
+// that.
 func (u *Unread) Note() *diag.Diag {
 	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).
 		WithHint("omit it, or use %s", u.Needs)

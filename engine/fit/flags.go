@@ -26,9 +26,9 @@ type Request struct {
 	Config *config.Config
 	// Flags are the flags that the user set, keyed by name.
 	Flags map[string]data.Fact
-	// If Fit is set, values that the user did not set may be adjusted to meet the limits.
-	// If Least is also set, flags for which the release defines a smallest value that fits
-	// are set to that value.
+	// If Fit is set, values that the user did not set may be adjusted to meet the limits. If
+	// Least is also set, the smallest values that fit are used where the release defines
+	// them.
 	Fit, Least bool
 	// Load clears the frame and then sets the inputs that flags are computed from.
 	Load func()
@@ -129,7 +129,7 @@ func (f *Flag) Fixed() string {
 	if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
 		return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)
 	}
-	return "the smallest that fits"
+	return "the smallest value that fits"
 }
 
 // Source is a source of flag values.

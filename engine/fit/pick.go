@@ -87,7 +87,7 @@ func (p *picker) unread(release string, w Wanted) string {
 	return needs
 }
 
-// axes returns the values of each flag, parsed by the rules of a release.
+// axes returns the values of each flag, parsed as a release would parse them.
 func (p *picker) axes(release string) []Axis {
 	var axes []Axis
 	for _, w := range p.wanted {
@@ -156,8 +156,8 @@ func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
 	return d
 }
 
-// conflict returns the error for flags that no single release has. It names only flags that
-// conflict with each other.
+// conflict returns the error for flags that no single release supports together. The
+// error names only flags that conflict with each other.
 func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	for i := 0; i < len(wanted); {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -178,8 +178,8 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	return d.WithHint("%s", p.wayOut(releases, wanted))
 }
 
-// wayOut suggests how to resolve a conflict. If some release has all the other flags and a
-// flag that is equivalent to the remaining one, wayOut suggests that flag.
+// wayOut suggests how to resolve a conflict. If one of the flags has an equivalent in a
+// release that supports all the others, wayOut suggests the equivalent.
 func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	for i, w := range wanted {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)

@@ -24,8 +24,8 @@ const (
 	ArgumentVar    = "argument"
 )
 
-// The prefixes of the names of a release's formulas, and the kinds of memory that end the
-// names beginning with takesPrefix.
+// The prefixes of the names of a release's formulas. The name of a backend and sideMemory
+// or sideGPU follow takesPrefix.
 const (
 	limitPrefix = "limits."
 	fixPrefix   = "fix."
@@ -66,11 +66,11 @@ type Limit struct {
 }
 
 // Declare declares the release's flags, its backends' rules and its limits. computed
-// contains formulas for additional flags that are computed from the plan. After the
+// contains formulas that override the flags' own formulas, keyed by flag. After the
 // formulas are compiled, call [Release.Link].
 //
-// If commands is false, Declare declares only what other formulas may read, and the release
-// has no flags or limits.
+// If commands is false, Declare declares only what other formulas may read, and the
+// returned Release has no flags or limits.
 func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula, commands bool) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
 	declare := scope.Formula

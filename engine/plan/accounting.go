@@ -57,7 +57,7 @@ type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
-	// transfers reports whether the plans are for transfers between ranks of two sides.
+	// transfers reports whether the plans are for transfers between the ranks on two sides.
 	transfers bool
 	slowest   bool // see [Use.Slowest]
 }

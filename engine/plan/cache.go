@@ -123,8 +123,8 @@ type requirement struct {
 	ref  formula.Ref
 }
 
-// fold computes one value from a value of each layer. For example, it adds the bytes of
-// all layers in a stage.
+// fold computes one value from a value of each layer. For example, a fold can add up the
+// bytes of all layers in a stage.
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref   // the value of one layer

@@ -80,8 +80,8 @@ func (ds *declarations) wantedBy(use Use) map[string]bool {
 	return names
 }
 
-// declareQuantities declares the quantities that the accounting has and that use
-// requests.
+// declareQuantities declares the quantities that a [Use] requests, if they exist in the
+// accounting.
 func (ds *declarations) declareQuantities(use Use) {
 	named := ds.wantedBy(use)
 	ds.computed = map[string]bool{}

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Explanation explains how every number of a plan is computed.
+// Explanation explains how every number in a plan is computed.
 type Explanation struct {
 	Plan       *Plan
 	Quantities []*Step

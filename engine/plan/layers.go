@@ -219,9 +219,10 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// Expand returns a request for each I/O size in each stage, with the facts for its plan. In
-// the model accounting, it returns one request. Before calling Expand, load req into the
-// frame. Expand changes the frame, so load it again before using it for anything else.
+// Expand returns a request for each I/O size in each stage, with the facts for its plan.
+// In the model accounting, it returns one request. Before calling Expand, load req into
+// the frame. Expand changes the frame, so load a request again before using the frame for
+// anything else.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
 	if err := l.begin(req, &warnings); err != nil {

@@ -184,7 +184,7 @@ func (ds *declarations) linkTransfers() {
 	}
 }
 
-// refs returns the values that determine the pairs of ranks and their I/Os.
+// refs returns references to the values that determine the pairs of ranks and their I/Os.
 func (p *pairing) refs() []formula.Ref {
 	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
 	if p.pairs >= 0 {
@@ -635,7 +635,8 @@ func (l *Layers) pairPages(r *rate) (err error) {
 // maxPairs is the maximum number of pairs of ranks in a transfer.
 const maxPairs = 1 << 20
 
-// sourcesOf evaluates the source ranks for a cell, for each destination rank.
+// sourcesOf determines from which source ranks each destination rank gets the layers of a
+// cell.
 func (l *Layers) sourcesOf(of *rate) (*sources, error) {
 	p, all := l.cache.pairing, l.pairs
 	groups := 1
@@ -712,7 +713,7 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 	if o.pairs > maxPairs {
 		return diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
 	}
-	// If the sources do not depend on the group, seeing each group once is enough.
+	// If the sources do not depend on the group, considering each group once is enough.
 	deals := int64(max(all.source.Groups, all.destination.Groups))
 	if len(*o.from) > 1 {
 		deals = Cycle(all.source, all.destination)
@@ -733,7 +734,9 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 	return nil
 }
 
-// shapes returns one pair of stages for each set of pairs whose ranks have the same I/Os.
+// shapes returns pairs of stages. If the ranks in several pairs of stages have the same
+// I/Os, it returns only one of these pairs. If only the slowest pair is requested, it
+// returns that pair.
 func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 	all, err := l.pairsFor(req, warnings)
 	if err != nil {

@@ -109,7 +109,7 @@ func (p *Program) ofSides(field string) bool {
 }
 
 // NewPoints returns a Points for requests that differ in the values of axes. The varying
-// axes are given by their indexes.
+// list contains the indexes of the axes to treat as varying axes.
 func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	pt := &Points{Program: p, axes: axes, kept: map[uint64]*keptLayers{}}
 	for i := range axes {

@@ -98,8 +98,8 @@ func (p *Program) lacks(quantity string) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, quantity)
 }
 
-// With returns a copy of the program with an additional formula, which cannot use the
-// hidden names, and a reference to that formula; see [formula.Program.With].
+// With returns a copy of the program with an additional formula, and a reference to that
+// formula. The formula cannot use the hidden names; see [formula.Program.With].
 func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
 	prog, ref, err := p.prog.With(name, src, want, hidden...)
 	if err != nil {

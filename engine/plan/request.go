@@ -113,7 +113,7 @@ func (pl *Plan) Stage() int { return pl.Request.stage.number }
 func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.Request.io), "+") }
 
 // Together reports whether the plan is for all pairs of ranks that have the same I/Os,
-// moving data at the same time.
+// which then move their data at the same time.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
 // Value returns one of the plan's values by name: a quantity, a configuration field, a

@@ -17,7 +17,7 @@ type rate struct {
 	at    *formula.Frame
 	page  int64       // bytes per page
 	pages int64       // pages per request
-	ios   formula.Rat // I/Os in the stage per layer, assuming one I/O per page
+	ios   formula.Rat // I/Os per layer in the stage, assuming one I/O per page
 	parts []int64     // bytes of each part of a page, if each part is a separate I/O
 	// partFrames contains the frame for each part.
 	partFrames []*formula.Frame
@@ -96,7 +96,7 @@ type term struct {
 	n    int64
 }
 
-// sized is a share before it is combined with others of the same I/O size.
+// sized is a share before it is combined with other shares of the same I/O size.
 type sized struct {
 	share
 	bytes             int64
@@ -213,9 +213,9 @@ func (st *stage) fill(rates []rate) error {
 	return sum.err
 }
 
-// joins reports whether the layers of two cells are in the same I/O if an I/O covers
-// several layers. This is the case if they belong to the same group or, if an I/O covers a
-// pool, have the same kind, pool and page size.
+// joins reports whether an I/O that covers several layers covers the layers of both
+// cells. It does if the cells belong to the same group. If an I/O covers a pool, the
+// cells must instead have the same kind, pool and page size.
 func (r *rate) joins(q *rate) bool {
 	if r.pages != q.pages || r.from != q.from {
 		return false

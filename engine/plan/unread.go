@@ -68,8 +68,8 @@ type unread struct {
 	*Program
 	layers *Layers // for evaluating the layers of a request's model
 	// tracers, depends and shown are caches. depends contains the dependencies of whole
-	// plans, and shown contains those of the values that a command shows. Their keys come
-	// from present.
+	// plans, and shown contains those of the values that a command shows. Their keys begin
+	// with a key from present.
 	tracers map[string]*tracer
 	depends map[string]*dependencies
 	shown   map[string]*dependencies
@@ -219,8 +219,8 @@ func (r *unread) otherWith(req *Request, field string) string {
 	return other.accounting()
 }
 
-// otherAccounting returns the unread for the architecture's other accounting, or nil if
-// the architecture does not support it.
+// otherAccounting returns a value like r for the architecture's other accounting, or nil
+// if the architecture does not support it.
 func (r *unread) otherAccounting() *unread {
 	if r.other == nil {
 		r.other = &unread{}

@@ -34,8 +34,9 @@ type variant struct {
 	mends     []mend
 	cells     []cellStep
 	keys      []cellStep
-	// prefix contains the latest row's leading cells. leading is the number of steps in
-	// cells that write them, and written is the number of cells in prefix that are valid.
+	// prefix contains the latest row's leading cells. leading is the number of steps in the
+	// cells field that write them, and written is the number of cells in prefix that are
+	// valid.
 	prefix           []byte
 	leading, written int
 }

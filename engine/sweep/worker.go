@@ -158,7 +158,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 		return
 	}
 	if !v.points.Same() {
-		v.written = 0 // fields may have other values
+		v.written = 0 // the values of fields may have changed
 	}
 	c := wk.out
 	before := *c

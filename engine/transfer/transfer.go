@@ -17,7 +17,7 @@ type Transfer struct {
 	Pairs []Pair
 	// Timed reports whether the bandwidth, and therefore the times, are known.
 	Timed bool
-	// All describes what all pairs together move. Its time is that of the slowest pair.
+	// All describes what all pairs move in total. Its time is that of the slowest pair.
 	All Load
 	// Sources and Destinations describe what each rank moves, sorted by rank number. A rank
 	// moves the data of all its pairs at the same time, so its time is that of its slowest
@@ -128,7 +128,7 @@ func (c *clock) micros(bytes, descriptors int64) int64 {
 	return us
 }
 
-// sum determines the totals.
+// sum computes the totals of all pairs and of each rank, and finds the slowest pair.
 func (t *Transfer) sum(clock *clock) {
 	sources, destinations := map[int]*Load{}, map[int]*Load{}
 	load := func(m map[int]*Load, rank int) *Load {
