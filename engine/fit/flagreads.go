@@ -17,7 +17,8 @@ type Unread struct {
 	Origin data.Origin
 	// Needs describes what must be set for nixlbench to read the flag.
 	Needs string
-	// Instead lists equivalent flags that nixlbench reads with Backend.
+	// Instead lists equivalent flags that nixlbench reads with the selected backend, which
+	// is Backend.
 	Instead []string
 	Backend string
 }

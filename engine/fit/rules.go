@@ -12,7 +12,8 @@ import (
 )
 
 // Resolve returns the flags that do not have their default values: those set by the user,
-// and those that the backend's rules derive from the source and destination.
+// and those that the backend's rules derive from the source and destination. It also sets
+// the source and destination in the request's configuration.
 func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 	if err := r.checkGiven(req); err != nil {
 		return nil, err

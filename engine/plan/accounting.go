@@ -51,7 +51,7 @@ const (
 // patternsTable is the name of an architecture's table of access patterns.
 const patternsTable = "access_patterns"
 
-// account combines an architecture with an accounting, which determines the fields,
+// account is an architecture with an accounting. The accounting determines which fields,
 // quantities and tables to use.
 type account struct {
 	schema *schema.Schema

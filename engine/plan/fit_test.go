@@ -276,9 +276,10 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 	return pl
 }
 
-// TestFitFiles makes random plans for the file backends of the newest release, varying all
-// flags that affect where blocks are located and how data is counted. nixlbench must be
-// able to run fitted plans, but not refused requests as given.
+// TestFitFiles makes random plans for the file backends of the newest release, varying
+// all flags that affect where blocks are located and how data is counted. nixlbench must
+// be able to run every fitted plan. It must not be able to run a refused request as
+// given.
 func TestFitFiles(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))

@@ -145,7 +145,7 @@ func (f *Frame) missing(req *Request, err error) error {
 			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, f.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
-	// A position in the data does not show which model has the wrong values.
+	// Errors point to formulas, so add the file of the model that has the wrong values.
 	for i, d := range list {
 		if e := tooLarge(req, d); e != nil {
 			list[i] = e

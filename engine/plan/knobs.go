@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// MaxCombinations is the maximum number of combinations of flag values in a sweep.
-// It is limited because each combination is planned separately.
+// MaxCombinations is the maximum number of combinations of flag values in a sweep. The
+// number is limited because each combination is planned separately.
 const MaxCombinations = config.MaxAxis
 
 // WithFlags returns one request for each combination of the values of nixlbench flags. The

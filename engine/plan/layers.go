@@ -15,7 +15,8 @@ import (
 // stages, and the values that combine all layers.
 type Layers struct {
 	*Frame
-	// The model of the latest request, and the cells of its layers.
+	// cellsOf is the model of the latest request, and cells contains the cells of its
+	// layers.
 	cellsOf *model.Model
 	cells   []cell
 	drafts  int // the number of layers that speculation adds
@@ -297,8 +298,8 @@ func (l *Layers) check(frame *formula.Frame, ref formula.Ref, holds bool) {
 	}
 }
 
-// checkBase records the requirements on the model, which were checked before the space was
-// created.
+// checkBase records the requirements on the model. It evaluates them again, because they
+// were first checked before the space was created.
 func (l *Layers) checkBase() error {
 	if len(l.axes) == 0 {
 		return nil

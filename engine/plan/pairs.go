@@ -244,7 +244,7 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the largest number of requests for any pair of groups
-	together            bool  // whether to also make plans for all equal pairs at once
+	together            bool  // whether to also make plans for all pairs with the same I/Os at once
 	overall             overall
 	to                  *Request
 }
@@ -300,7 +300,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.slowest && st.like != st {
-			continue // an equal pair was evaluated already
+			continue // a pair with the same I/Os was evaluated already
 		}
 		if err := l.countPairs(st, all); err != nil {
 			return nil, l.missing(req, err)
@@ -600,8 +600,8 @@ func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error
 	return nil
 }
 
-// pairRate evaluates how many bytes of a cell's page a pair of ranks moves. Of each part,
-// it counts the bytes that both ranks store.
+// pairRate evaluates how many bytes of a cell's page a pair of ranks moves. For each
+// part, it counts only the bytes that both ranks store.
 func (l *Layers) pairRate(r *rate) (err error) {
 	r.parts, r.pages = r.parts[:0], 0
 	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil || r.page == 0 {
@@ -942,7 +942,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
 	t.Flags = map[string]formula.Value{}
 	for name := range p.schema.Cache.Get().Transfer.Get().Flags {
-		// Some flags depend on how many pairs a command is for.
+		// Skip flags that depend on how many pairs a command is for.
 		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
 			if t.Flags[name], err = l.inFirst.Eval(ref); err != nil {
 				return nil, err

@@ -107,8 +107,8 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 // stage. If a fitted plan is requested but no plan fits, the error suggests sizes that
 // would fit.
 //
-// Plans does not modify the request. The requests in the plans are copies that also contain
-// the source and destination of the transfer.
+// Plans does not modify the request. Each plan contains a copy of the request in which
+// the source and the destination are set.
 func (p *Planner) Plans(request *Request) ([]*Plan, error) {
 	all, err := p.Quantities(request)
 	if err != nil {

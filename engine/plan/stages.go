@@ -54,7 +54,8 @@ type stage struct {
 	bytes  int64    // bytes that all I/Os move
 	total  int64    // I/Os of all sizes
 	all    *overall // the totals of the transfer
-	// The size and number of blocks, if an I/O covers a block with pages of all layers.
+	// If an I/O covers a block with pages of all layers, block is the size of a block, and
+	// blocks is the number of blocks.
 	block, blocks int64
 }
 
@@ -66,8 +67,8 @@ type io struct {
 	shares       []share
 	// every reports whether the I/Os are named after all groups of their stage.
 	every bool
-	// For a transfer: the sources of each destination rank, and the number of pairs of ranks
-	// that have these I/Os.
+	// In a transfer, from contains the sources of each destination rank, and pairs is the
+	// number of pairs of ranks that have these I/Os.
 	from  *sources
 	pairs int64
 	// between lists the pairs of source and destination stages that contain these pairs of

@@ -105,7 +105,7 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 				sp = &sweepProgram{}
 			}
 			if programs[item.Planner] = sp; sp.Program != nil {
-				sp.Formulas().CompileAll() // the points of most items evaluate the same formulas
+				sp.Formulas().CompileAll() // compile once, because most items evaluate the same formulas
 			}
 		}
 		if sp.Program == nil {

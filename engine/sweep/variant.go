@@ -68,8 +68,8 @@ type dynamicLimit struct {
 	ref    formula.Ref
 	broken bool
 	last   bool // the limit cannot be evaluated; later limits depend on the same numbers
-	// For fitted plans: the fixes for the limit, and the kind of error to report if the
-	// fixes do not work.
+	// For fitted plans, fixes contains the fixes for the limit, and refused is the kind of
+	// error to report if they do not work.
 	fixes   []fix
 	refused string
 }

@@ -31,7 +31,8 @@ func acme(t *testing.T) []byte {
 	return []byte(text)
 }
 
-// TestNewEngine checks that a data file adds an engine with its own mapping.
+// TestNewEngine checks that a data file can add an engine with its own mapping from
+// destination ranks to source ranks.
 func TestNewEngine(t *testing.T) {
 	files := fstest.MapFS{"cache/acme.cue": {Data: acme(t)}}
 	err := fs.WalkDir(cueschema.Files, ".", func(path string, d fs.DirEntry, err error) error {
