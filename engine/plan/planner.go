@@ -7,6 +7,10 @@
 // so that each is made only once. For sweeps, [Points] reuses the values computed from
 // layers, and [Held] reuses all other values that stay the same from one request to the
 // next.
+//
+// Layers of one group that have the same field values form a cell and are evaluated
+// together. A fold computes one value, such as a sum, from a value of each layer in a stage
+// or in the model. A stand-in replaces the value of a formula while a fold is computed.
 package plan
 
 import (

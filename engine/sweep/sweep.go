@@ -1,7 +1,7 @@
 // Package sweep plans every combination of values in configurations whose fields have
 // several values, and writes a row for each combination. It computes most rows by
-// evaluating the formulas of package plan directly, and makes a full plan for a point only
-// if necessary.
+// evaluating the formulas of package plan directly, and makes a full plan for a point
+// only if necessary. A point is one combination of the values of an item's axes.
 package sweep
 
 import (
@@ -105,7 +105,7 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 				sp = &sweepProgram{}
 			}
 			if programs[item.Planner] = sp; sp.Program != nil {
-				sp.Formulas().CompileAll() // compile once, because most items evaluate the same formulas
+				sp.Formulas().CompileAll() // makes it faster to evaluate the formulas at many points
 			}
 		}
 		if sp.Program == nil {
