@@ -285,7 +285,7 @@ func TestRankRefused(t *testing.T) {
 	}{
 		{llama8B, map[string]any{"engine": "OTHER"}, "kvbench does not know how this engine stores its cache: expected one of SGLANG, VLLM, TRTLLM"},
 		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: got 33, expected at most 32"},
-		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2 stages, numbered from 0"},
+		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: stages are numbered from 0, and the last one is 1"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values"},
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: formats with a scale per token and head require KV heads, but these layers store latent vectors"},
 		{gptoss20, map[string]any{"cache_window": "allocated"}, "for engines other than VLLM, kvbench does not know how much is allocated for windowed layers"},

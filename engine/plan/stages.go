@@ -438,7 +438,7 @@ func (l *Layers) setStages(req *Request) (err error) {
 	choice := req.Config.Values[stageField]
 	n, ok := choice.Num.Int64()
 	if choice.Kind == formula.Num && ok && n >= int64(pp) {
-		return choice.Origin.Errorf("there is no stage %d: there are %d stages, numbered from 0", n, pp)
+		return choice.Origin.Errorf("there is no stage %d: stages are numbered from 0, and the last one is %d", n, pp-1)
 	}
 	l.largest = choice.Str == stageLargest
 	places := l.places(l.ends)
