@@ -19,8 +19,8 @@ func planFlags(t testing.TB) []*flagSpec {
 	return a.planCmd().flags
 }
 
-// TestWithout checks that settings described as missing from kvbench do not also name a
-// flag.
+// TestWithout checks that no flag has the name of a setting that kvbench says it does not
+// have.
 func TestWithout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {

@@ -15,7 +15,7 @@ func TestInitCUE(t *testing.T) {
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	// Go's cache contains the programs of tools, so the command is linked only once.
+	// Go caches the programs of tools, so the cue command is linked only once.
 	path, err := exec.Command("go", "tool", "-modfile=../../../.ci/tools.mod", "-n", "cue").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestPreCommit(t *testing.T) {
 	must(hook, "git", "commit", "-qm", "all")
 	rev := must(hook, "git", "rev-parse", "HEAD")
 
-	// The repository of an author who uses the hook.
+	// This is the repository of an author who uses the hook.
 	mine := filepath.Join(dir, "mine")
 	must(dir, "kvbench", "init", mine)
 	write := func(name, text string) {

@@ -44,7 +44,7 @@ func TestDocs(t *testing.T) {
 	}
 	t.Parallel()
 	bin := t.TempDir()
-	// Commands that run these programs get the tests' own instead.
+	// The tests' own versions replace these programs.
 	self, err := os.Executable()
 	for _, name := range []string{"kvbench", "nixlbench", "etcd", "kubectl", "docker"} {
 		if err == nil {
@@ -184,7 +184,7 @@ func TestGuideLines(t *testing.T) {
 	}
 }
 
-// documents returns the text of the README and the guides, by path from the root of the
+// documents returns the text of the README and the guides, keyed by path from the root of the
 // repository.
 func documents(t *testing.T) map[string]string {
 	t.Helper()

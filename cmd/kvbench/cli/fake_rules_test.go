@@ -25,7 +25,7 @@ func (f *fake) crash(signal string) {
 	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + signal + " $$"}, os.Environ())
 }
 
-// rules fails if the release fails before it creates anything.
+// rules fails if nixlbench's release would fail before it creates anything.
 func (f *fake) rules() {
 	initiators, targets, threads := f.number("num_initiator_dev"), f.number("num_target_dev"), f.number("num_threads")
 	network := f.values["backend"] == "UCX"
@@ -50,7 +50,8 @@ func (f *fake) hugepages() int {
 	return n
 }
 
-// transfers fails if the release fails to transfer blocks in files, after filling them.
+// transfers fails if nixlbench's release would fail to transfer blocks in files after it has
+// filled the files.
 func (f *fake) transfers() {
 	if !f.onFiles() || !f.since("0.5.1") {
 		return
@@ -136,8 +137,8 @@ func (f *fake) counted(bandwidth string, block int64) string {
 	return strconv.FormatFloat(v/factor, 'f', 6, 64)
 }
 
-// aggregates reports whether rows contain the aggregate bandwidth of all initiators, as
-// they do with more than two processes.
+// aggregates reports whether rows contain the aggregate bandwidth of all initiators, which
+// requires more than two processes.
 func (f *fake) aggregates() bool {
 	return f.values["backend"] == "UCX" && f.values["mode"] == "SG" && f.number("num_initiator_dev")+f.number("num_target_dev") > 2 && f.since("0.5.1")
 }

@@ -22,10 +22,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// fake imitates nixlbench: it parses arguments as gflags does, has the flags of the
-// release FAKE_RELEASE, rejects what that release rejects, and prints tables captured
-// from real runs. FAKE_FAULT makes it misbehave, but if FAKE_WHEN is a flag=value, only
-// if the flag has that value.
+// fake imitates nixlbench: it parses arguments as gflags does, has the flags of the release
+// FAKE_RELEASE, rejects what that release rejects, and prints tables captured from real runs.
+// FAKE_FAULT makes it misbehave. If FAKE_WHEN has the form flag=value, it misbehaves only if
+// the flag has that value.
 type fake struct {
 	bench   *schema.Nixlbench
 	release string
@@ -122,8 +122,8 @@ func (f *fake) parse(args []string) {
 	}
 }
 
-// config reads the file of --config_file. Flags on the command line override it, and unknown
-// keys are ignored.
+// config reads the --config_file file. Flags on the command line override it, and unknown keys
+// are ignored.
 func (f *fake) config(given map[string]bool) {
 	name := f.values["config_file"]
 	if name == "" {
@@ -144,7 +144,8 @@ func (f *fake) config(given map[string]bool) {
 	}
 }
 
-// value returns the normalized value of a flag. It fails if the type does not allow it.
+// value returns the normalized value of a flag. It fails if the flag's type does not allow the
+// value.
 func (f *fake) value(name, typ, value string) string {
 	ok := true
 	switch typ {
@@ -375,7 +376,7 @@ func (f *fake) misbehave() {
 	switch {
 	case f.fault("segv"):
 		f.out.Flush()
-		// If this process faulted itself, Go would print its own report.
+		// If this process caused the fault itself, Go would print its own report.
 		syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -SEGV $$"}, os.Environ())
 	case f.fault("hang"):
 		f.heading()

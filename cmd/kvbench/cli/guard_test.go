@@ -41,8 +41,7 @@ func TestGuard(t *testing.T) {
 		t.Errorf("said %q of no file", said)
 	}
 
-	// A read that does not return is reported as such. Only waiting for a pipe
-	// is allowed.
+	// A read that takes too long is reported as such. Only waiting for a pipe may take longer.
 	type work struct {
 		name string
 		work input.Work

@@ -30,8 +30,8 @@ func helpOf(t *testing.T, words ...string) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
-// TestHelpSize checks that the help of every command fits a screen, and that the full
-// help fits its width.
+// TestHelpSize checks that the help for every command fits on a screen, and that the lines of
+// the full help are not too long.
 func TestHelpSize(t *testing.T) {
 	t.Parallel()
 	for _, name := range append(commandNames(t), "") {

@@ -41,7 +41,7 @@ func many(n int, format string) string {
 	return b.String()
 }
 
-// nested returns inner preceded by n times open and followed by n times end.
+// nested returns inner between n copies of open and n copies of end.
 func nested(n int, open, inner, end string) string {
 	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 }
@@ -153,9 +153,9 @@ var hostile = []struct {
 // passes lists the hostile files that are valid.
 var passes = []string{"yaml huge scalar", "cue costly pattern", "config.json wide rows", "config.json distinct rows"}
 
-// TestHostileFiles checks that each hostile file is rejected with its name and the
-// reason, unless it is valid, and that none takes a lot of processor time or memory.
-// Unless KVBENCH_FULL is set, only one of the commands reads each file.
+// TestHostileFiles checks that an error with the file's name and the reason is reported for
+// each hostile file that is not valid, and that no file takes a lot of processor time or
+// memory. Unless KVBENCH_FULL is set, only one of the commands reads each file.
 func TestHostileFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -201,8 +201,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// TestProblemsCounted checks that only the first twenty of many problems are shown,
-// followed by the number of the others.
+// TestProblemsCounted checks that only the first twenty of many problems are shown, followed
+// by the number of remaining problems.
 func TestProblemsCounted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -254,9 +254,9 @@ func TestModelsHostile(t *testing.T) {
 	}
 }
 
-// TestVetGoesOn checks that a file that takes too much is reported in its place, and
-// that the files before and after it are checked, in every format with KVBENCH_FULL and as
-// text otherwise.
+// TestVetGoesOn checks that a file that takes too much time is reported in its place, and that
+// the files before and after it are checked. It checks every output format with KVBENCH_FULL,
+// and only text otherwise.
 func TestVetGoesOn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -292,7 +292,7 @@ func TestVetGoesOn(t *testing.T) {
 		}
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			// Files that define architectures are read an additional time for that.
+			// Files that define architectures are read once more to find the architectures.
 			r := limited(t, "500ms", dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {

@@ -28,7 +28,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	defer w.Close()
 	cmd.Process.Signal(os.Interrupt)
-	// Without it, the command would end with another code.
+	// Without the interrupt, the command would end with another code.
 	err = cmd.Wait()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != 130 {
