@@ -13,17 +13,17 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes is the size of a model's cache in bf16 in vLLM, over all ranks: per token,
-// per additional token of a long request, and for a request's states.
+// cacheBytes contains the sizes of a model's cache over all ranks: per token, per additional
+// token of a long request, and for a request's states.
 type cacheBytes struct {
 	model              string
 	kv, growing, state int64
 }
 
 // published contains models whose geometry, from their config.json files, is in
-// engine/config/testdata/hf. The numbers were computed by hand from the geometry, as layers *
-// heads * (K + V) * 2 and with the formulas in vLLM's mamba_utils.py. They agree with
-// engines' logs and aiconfigurator where those exist.
+// engine/config/testdata/hf. The sizes are for bf16 in vLLM. They were computed by hand from
+// the geometry, as layers * heads * (K + V) * 2 and with the formulas in vLLM's
+// mamba_utils.py. They agree with engines' logs and aiconfigurator where those exist.
 var published = []cacheBytes{
 	{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0},
 	{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0},
@@ -113,8 +113,8 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// check reads a configuration and compares it with known numbers, in the given
-// number format or else in the model's own.
+// check reads a configuration and compares its cache in vLLM with known sizes. If no number
+// format is given, check uses the model's own.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
 	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}

@@ -138,8 +138,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestRefused checks that models without a cache, and models that no source describes,
-// are rejected by name.
+// TestRefused checks that models without a KV cache, and models whose cache kvbench does not
+// understand, are rejected with the reason.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
@@ -200,7 +200,7 @@ func TestLarge(t *testing.T) {
 	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
 }
 
-// write saves a configuration under a name, and loader reads with the bundled data.
+// write saves a configuration in a file with the given name, and returns the file's path.
 func write(t *testing.T, name, fields string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".json")

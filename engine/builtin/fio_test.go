@@ -73,7 +73,7 @@ func TestFio(t *testing.T) {
 	}
 }
 
-// fioJob is a job that both programs can do.
+// fioJob is a job that both programs can run.
 type fioJob struct {
 	op, api               string
 	direct                bool
@@ -105,14 +105,15 @@ func (j *fioJob) measureFio(t *testing.T, dir string) float64 {
 	out, err := exec.Command("fio", "--name=x", "--filename="+filepath.Join(dir, "nixlbench_posix_test_file_initiator_0"),
 		"--rw="+strings.ToLower(j.op), fmt.Sprintf("--direct=%d", direct), "--ioengine="+engine,
 		fmt.Sprintf("--bs=%d", j.block), fmt.Sprintf("--iodepth=%d", j.batch),
-		// the next batch starts when all I/Os of one have ended
+		// the next batch starts when all I/Os of the previous batch have ended
 		fmt.Sprintf("--iodepth_batch_submit=%d", j.batch), fmt.Sprintf("--iodepth_batch_complete_min=%d", j.batch),
 		// each thread transfers its own piece of the file again and again; without time_based, fio
 		// would open the file again each time
 		"--thread", fmt.Sprintf("--numjobs=%d", j.threads), "--group_reporting",
 		fmt.Sprintf("--size=%d", j.block*j.batch), fmt.Sprintf("--offset_increment=%d", j.block*j.batch),
 		"--time_based", "--runtime=500ms", "--ramp_time=100ms", "--overwrite=1",
-		// the page cache keeps the file, memory begins at a page and does not change
+		// the file stays in the page cache; buffers begin at page boundaries, and their content
+		// does not change
 		"--invalidate=0", "--fadvise_hint=0", "--iomem_align=4096", "--scramble_buffers=0", "--output-format=json").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

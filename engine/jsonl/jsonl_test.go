@@ -97,8 +97,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// TestRemember checks that the function is called for the members that it reads or whose text
-// is new, and that little is remembered.
+// TestRemember checks that the callback is called for members that it reads and for members
+// whose text is new, and that the reader remembers only a little text.
 func TestRemember(t *testing.T) {
 	var r jsonl.Reader
 	r.Remember()
@@ -153,8 +153,8 @@ func TestRemember(t *testing.T) {
 	}
 }
 
-// FuzzRemember checks that a reader that remembers earlier texts reads a text like one that
-// does not.
+// FuzzRemember checks that a reader that remembers earlier texts reads a text in the same way
+// as a reader that does not.
 func FuzzRemember(f *testing.F) {
 	f.Add([]byte(`{"keep":{"a":1,"b":{"keep":2}},"c":"x"}`), []byte(`{"keep":{"a":12,"b":{"keep":2}},"c":"x"}`))
 	f.Add([]byte(`{"a":[{"keep":1}],"a":1}`), []byte(`{"a":[{"keep":1},{"keep":1}],"a":1,"\u0061":2}`))

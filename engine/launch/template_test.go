@@ -65,8 +65,8 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// TestUnquotable checks that a value is rejected where its quotation marks would not
-// have the meaning that they need.
+// TestUnquotable checks that a template must not contain a value in a place where quotation
+// marks would not quote it.
 func TestUnquotable(t *testing.T) {
 	for _, c := range []struct{ quote, text, want string }{
 		{"shell", `f "{{.X}}"`, "between quotation marks"},

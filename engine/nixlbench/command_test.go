@@ -30,8 +30,8 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestQuote checks that no quoted word moves the cursor, is hidden, begins a line or
-// runs as a command of a CI runner.
+// TestQuote checks that no quoted word moves the cursor, is hidden, starts a new line or runs
+// as a command of a CI runner.
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain/a:b":        "plain/a:b",

@@ -128,8 +128,8 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestObstacles checks conditions that are known only on the machine of the run and
-// prevent it from starting.
+// TestObstacles checks the conditions that are known only on the machine that runs the plan,
+// and that cause a warning or prevent the run from starting.
 func TestObstacles(t *testing.T) {
 	yes := formula.Value{Kind: formula.Bool, Bool: true}
 	pages := append(numbers(map[string]int64{"total_buffer_size": 4 << 20}), flag("use_hugepages", yes))
@@ -185,8 +185,9 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at
-// 10 MB/s: 3 block sizes by 2 batch sizes, of 7168 x 3 bytes, and twice the buffer.
+// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at 10 MB/s.
+// An iteration of 3 block sizes by 2 batch sizes moves 7168 x 3 bytes in all. In addition, the
+// buffer is counted twice.
 func TestTimeout(t *testing.T) {
 	flags := numbers(map[string]int64{"start_block_size": 1024, "max_block_size": 4096, "start_batch_size": 1, "max_batch_size": 2,
 		"num_iter": 1000, "warmup_iter": 0, "total_buffer_size": 5_000_000_000})

@@ -34,8 +34,8 @@ func read(t testing.TB, text string) *nixlbench.Table {
 	return table
 }
 
-// TestRank checks that a process's rank is found in the output of every release and
-// runtime.
+// TestRank checks that a process's rank is found in captured output and in lines of the right
+// form, and that it is not found in similar lines.
 func TestRank(t *testing.T) {
 	for file, want := range map[string]int64{
 		"main-2025-06-09.op_type_bad.txt":        0,
@@ -196,7 +196,8 @@ func TestProbe(t *testing.T) {
 		if in.Release != release || len(in.Alike) != 1 || len(in.Differences) != 0 {
 			t.Errorf("%s was taken for %s (%v), differing in %v", release, in.Release, in.Alike, in.Differences)
 		}
-		// With another default and another flag, it is no known release.
+		// With a flag missing, another flag added and a default changed, the program does not
+		// match any known release exactly.
 		delete(flags, "num_iter")
 		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: formula.Truth(false)}
 		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: formula.Number(1)}

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// measurements returns the times of requests that start in 5 us, take 2 us for each
-// descriptor and move 25,000 bytes a microsecond (25 GB/s), each off by a share of noise.
+// measurements returns the times of requests that take 5 us to start, 2 us for each
+// descriptor, and 1 us for each 25,000 bytes (25 GB/s). The noise arguments are relative
+// errors, which are applied to the times in turn.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {
@@ -22,7 +23,8 @@ func measurements(counts, sizes []float64, noise ...float64) []moved {
 	return list
 }
 
-// TestFitCost checks the fit of exact times, of noisy ones, and of those that lack a part.
+// TestFitCost checks the costs that are fitted to exact times, to noisy times, and to times
+// that consist of only one of the parts.
 func TestFitCost(t *testing.T) {
 	sizes := []float64{4096, 65536, 1 << 20}
 	c, why := fitCost(measurements([]float64{1, 8, 64}, sizes))
@@ -37,7 +39,8 @@ func TestFitCost(t *testing.T) {
 	if c == nil || !near(c.descriptorUs, 2, 0.1) || !near(c.rate, 25_000, 0.1) || c.err < 0.01 || c.err > 0.05 {
 		t.Errorf("noisy: %+v, %s", c, why)
 	}
-	// With 10 descriptors in each request, 5 us are 0.5 us of each.
+	// If every request has 10 descriptors, the 5 us to start a request are counted as 0.5 us
+	// per descriptor.
 	c, why = fitCost(measurements([]float64{10}, append(sizes, 16<<20)))
 	if c == nil || !c.together || c.startUs != 0 || !near(c.descriptorUs, 2.5, 1e-6) || !near(c.rate, 25_000, 1e-6) {
 		t.Errorf("one batch size: %+v, %s", c, why)
@@ -47,14 +50,15 @@ func TestFitCost(t *testing.T) {
 	if c == nil || c.startUs != 0 || c.descriptorUs != 0 || !near(c.rate, 25_000, 0.01) {
 		t.Errorf("bytes: %+v, %s", c, why)
 	}
-	// Only descriptors do.
+	// Only descriptors take time.
 	c, why = fitCost([]moved{{1, 1024, 3}, {2, 4096, 6.01}, {4, 1024, 11.98}, {8, 2048, 24}, {16, 1024, 48.02}})
 	if c == nil || !math.IsInf(c.rate, 1) || !near(c.descriptorUs, 3, 0.01) {
 		t.Errorf("descriptors: %+v, %s", c, why)
 	}
 }
 
-// TestNoFit checks that nothing is fitted where the points do not allow it.
+// TestNoFit checks that no cost is fitted if there are too few points, if all points have the
+// same size, or if no cost fits the points.
 func TestNoFit(t *testing.T) {
 	for want, list := range map[string][]moved{
 		"at least 4":    measurements([]float64{1, 8, 64}, []float64{4096}),

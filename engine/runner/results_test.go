@@ -126,8 +126,8 @@ func TestBriefsFile(t *testing.T) {
 	}
 }
 
-// TestBriefsBounds checks that a file without results is not read to its end, and that
-// a file whose results need too much memory is rejected, which takes KVBENCH_FULL.
+// TestBriefsBounds checks that a file without results is not read to its end, and, with
+// KVBENCH_FULL, that a file whose results need too much memory is rejected.
 func TestBriefsBounds(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	write(t, name, "")

@@ -12,7 +12,7 @@ type surface struct {
 	noise float64 // standard deviation of one measurement, relative
 	slow  float64 // probability of a measurement that takes twice as long
 	value func(p Point) float64
-	trap  func(p Point) bool // points whose result is too good to be true
+	trap  func(p Point) bool // points whose result cannot be trusted, because it is far too high
 }
 
 // best returns the largest value.

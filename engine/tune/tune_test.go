@@ -74,8 +74,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestFlat checks that the search ends early, and keeps the default, where nothing
-// matters.
+// TestFlat checks that, where nothing matters, the search ends early and finds no gain, but
+// still measures another value of each knob.
 func TestFlat(t *testing.T) {
 	f := &surfaces[slices.IndexFunc(surfaces, func(f surface) bool { return f.name == "flat" })]
 	for seed := range uint64(20) {
@@ -166,8 +166,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestRefused checks that the search skips values that are refused, also at the end, and
-// reports them.
+// TestRefused checks that the search skips refused values, even if such a value is a knob's
+// last one, and reports them.
 func TestRefused(t *testing.T) {
 	knobs := []Knob{{"some", 5, 0, true}, {"other", 2, 0, false}}
 	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 + float64(p[0]) }}
@@ -204,8 +204,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestLate checks that a search that is late stops exploring, and still measures the best
-// points again.
+// TestLate checks that a search that is running late stops exploring, but still measures the
+// best points again.
 func TestLate(t *testing.T) {
 	f := &surfaces[0]
 	var s *Search

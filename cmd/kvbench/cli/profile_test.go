@@ -282,9 +282,9 @@ func TestProfileFlood(t *testing.T) {
 	}
 }
 
-// peakMemory returns the peak memory of a running process in KiB, or 0 if it is unknown.
-// The peak that is available after a process ends would not do: it includes the memory
-// of this process at the time of the start.
+// peakMemory returns the peak memory of a running process in KiB, or 0 if it is unknown. The
+// peak that is available after a process ends cannot be used, because it includes the memory
+// that this process used when it started the other one.
 func peakMemory(pid int) int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")

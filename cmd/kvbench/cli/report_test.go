@@ -58,7 +58,7 @@ func writeResults(t testing.TB, name string, n int) {
 // hash is the hash of a result that [writeResults] writes.
 func hash(n int) string { return fmt.Sprintf("%064x", n) }
 
-// printed is a writer that counts lines and keeps the end of what is written to it.
+// printed is a writer that counts lines and stores the end of what is written to it.
 type printed struct {
 	lines int
 	last  []byte
@@ -114,8 +114,8 @@ func observed(cmd *exec.Cmd) (int64, error) {
 	return <-peak, err
 }
 
-// slower is how much slower than the machine of docs/performance.md a machine may be, and
-// how much a busy one may slow down, before limits of processor time are exceeded.
+// slower is the factor by which the limits on processor time are multiplied, because a machine
+// may be slower than the one in docs/performance.md, or busy.
 const slower = 3
 
 // TestManyResults checks that 100,000 results (873 MB) can be reported, with and without

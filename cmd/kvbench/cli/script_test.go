@@ -21,8 +21,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// With the race detector, every process would exit a second late by default, which
-	// is too long for one whose peer has failed.
+	// With the race detector, every process would exit a second late by default, which is too
+	// late for a process whose peer has failed.
 	os.Setenv("GORACE", raceOptions)
 	// A shell starts commands in the background with interrupts ignored, and kvbench would
 	// ignore them as well. Processes that a test starts do not inherit this.
@@ -59,8 +59,8 @@ const raceOptions = "atexit_sleep_ms=0"
 // take many seconds are skipped or try only some of their cases.
 func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
 
-// startsMany skips a test that starts hundreds of processes, each of a kind that other tests
-// start too. With the race detector, every start takes much longer.
+// startsMany skips a test that starts hundreds of processes, of kinds that other tests start
+// as well. With the race detector, every start takes much longer.
 func startsMany(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -179,7 +179,7 @@ func tail(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(all[max(0, len(all)-1-n):], "")), 0o644))
 }
 
-// lines N FILE checks that a file has N lines, including the newline of the last one.
+// lines N FILE checks that a file has N lines, and that the last one ends with a newline.
 func lines(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[1])
 	if n := strings.Count(text, "\n"); strconv.Itoa(n) != args[0] || !strings.HasSuffix(text, "\n") {

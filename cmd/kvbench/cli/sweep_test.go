@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// endless holds the arguments of a sweep of 10^12 points.
+// endless contains the arguments for a sweep over 10^12 points.
 var endless = []string{"plan", "--model", "../../../examples/model_qwen3_8b.yaml", "--isl", "1..10000+1", "--page_size", "1..10000+1",
 	"--tp", "1..100+1", "--num_requests", "1..100+1", "--format", "csv"}
 

@@ -105,7 +105,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("one of our files is wrong: %s", line)
 		}
 	}
-	// The result must not depend on how the folder is named.
+	// The result must not depend on the path that the user gives for the folder.
 	cmd = exec.Command("kvbench", "vet", ".")
 	cmd.Dir = "../../../models"
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -113,8 +113,8 @@ func TestVetOwn(t *testing.T) {
 	}
 }
 
-// TestVetMany checks more architectures than are kept in memory: with and without the
-// import of the schema, a wrong one among them, and models for the first of them.
+// TestVetMany vets more architectures than are kept in memory. Half of them import the schema,
+// and one is wrong. The models use the first two.
 func TestVetMany(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
