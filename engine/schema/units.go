@@ -100,7 +100,7 @@ func (s *Schema) NumberText(unit, allowed string) string {
 		return allowed
 	}
 	u := s.Units[unit]
-	return fmt.Sprintf("%s, or one such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
+	return fmt.Sprintf("%s, or a value such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
 }
 
 // NumberHint suggests what to write instead of a number whose suffix is
