@@ -314,7 +314,7 @@ func (j *Judged) native(c *check) checkJSON {
 	return obj
 }
 
-// The elements of a JUnit report. Rows that could not be compared are skipped tests.
+// The elements of a JUnit report. Rows that could not be compared are reported as skipped tests.
 type (
 	junitSuites struct {
 		XMLName xml.Name   `xml:"testsuites"`

@@ -68,7 +68,7 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	}
 	v, ok := pl.Value(name)
 	if !ok {
-		return "", fmt.Errorf("the view has no value %s", r.Value)
+		return "", fmt.Errorf("the view shows %s, which the plan does not have", r.Value)
 	}
 	return valueText(r, v, pl), nil
 }
