@@ -417,7 +417,7 @@ const maxMarks = 20
 type marks struct {
 	numbers map[string]int
 	texts   []string
-	more    int // number of notes without a number
+	more    int // how many notes have no number
 }
 
 func marksOf(points []Point) *marks {
@@ -437,7 +437,7 @@ func marksOf(points []Point) *marks {
 	return m
 }
 
-// of returns the marks of a point's notes, such as " [1] [2]".
+// of returns the numbers of a point's notes, such as " [1] [2]".
 func (m *marks) of(p Point) string {
 	if m == nil {
 		return ""

@@ -195,7 +195,7 @@ func (c *check) runs() string {
 	return fmt.Sprintf("%d, %d", len(c.line.rows), len(c.base.rows))
 }
 
-// name describes the row.
+// name returns a description of the row.
 func (j *Judged) name(c *check) string {
 	var parts []string
 	for i, cell := range labels(j.shown, c.line.point) {

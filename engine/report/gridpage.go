@@ -82,7 +82,7 @@ type gridPage struct {
 	list    []*webpage.Column
 }
 
-// GridHTML writes a page that shows a grid. It has a chart for each row of the view. The
+// GridHTML writes a page that shows a grid. The page has a chart for each row of the view. The
 // horizontal axis of a chart can be any column that varies and is not computed.
 func GridHTML(w io.Writer, kind, many string, view schema.View, g *Grid, s *schema.Schema) error {
 	b := newGridPage(view, g, s)

@@ -266,7 +266,7 @@ func (b *resultsPage) forWorkload(c *choice, op operation) string {
 	return " with " + strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// differing returns the settings of the workload in which the points of an operation differ.
+// differing returns the settings of the workload that differ between the points of an operation.
 func (b *resultsPage) differing(op operation) []setting {
 	return slices.DeleteFunc(b.given(slices.Concat(b.main, b.rest)), func(s setting) bool {
 		first := wordOf(s, op.points[0].point)

@@ -295,8 +295,8 @@ func commandOf(point Point) []string {
 	return nil
 }
 
-// assume takes the link and the time to the first token from the plans, unless they are set or
-// differ between plans.
+// assume uses the plans' link and target for the time to the first token, unless the user set
+// them or they differ between plans.
 func (b *resultsPage) assume() {
 	links := Links(b.schema)
 	same := func(name string) (any, bool) {

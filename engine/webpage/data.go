@@ -19,8 +19,8 @@ type Data struct {
 	Columns []*Column `json:"columns"`
 	// Facets are the keys of the columns by which the reader can filter and mark points.
 	Facets []string `json:"facets"`
-	// Apart are the keys of other columns that distinguish points. A line joins only points that
-	// have the same values in these columns.
+	// Apart contains the keys of other columns that distinguish points. A line joins only points
+	// that have the same values in these columns.
 	Apart []string `json:"apart"`
 	// Mark is the facet by which points are initially marked, or "".
 	Mark   string  `json:"mark"`
