@@ -251,8 +251,8 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestLines checks the numbers and offsets of lines. Blank lines are skipped, a line
-// that is too long ends the reading, and the last line does not need a line end.
+// TestLines checks the numbers and offsets of lines. Blank lines are skipped, reading stops at a
+// line that is too long, and the last line does not need a line end.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", jsonl.MaxLine)
 	for text, want := range map[string]string{

@@ -7,8 +7,7 @@ import (
 )
 
 // measurements returns requests that take 5 us to start and 2 us per descriptor, and move 25,000
-// bytes per microsecond (25 GB/s). If there is noise, each time is off by one of these
-// fractions.
+// bytes per microsecond (25 GB/s). Each time is off by one of the fractions in noise.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {

@@ -198,10 +198,10 @@ func (p *page) conditions(of string, list []schema.Requirement) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nThe flags of releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
+	p.text("# nixlbench's flags\n\nThis page lists the flags of releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
-	p.text("\nnixlbench reads some flags only with certain backends or other flags, which the last column lists. Without them, the flag has no effect, and kvbench prints a note.")
-	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
+	p.text("\nnixlbench reads some flags only with certain backends or other flags, which the last column lists. Without them, such a flag has no effect, and kvbench prints a note.")
+	p.table("flag", "type", "default", "releases", "values", "meaning", "needs")
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
 		help := f.Help

@@ -18,11 +18,11 @@ type choice struct {
 	// near is the number of rivals whose bandwidth is within noise of the highest.
 	near  int
 	noise float64
-	// enough is the rival with the smallest request that still reaches most of the bandwidth, or
-	// nil if there is none with a much smaller request.
+	// enough is the rival with the smallest request that still reaches most of the bandwidth. It
+	// is nil unless this request is much smaller.
 	enough *pagePoint
-	// largestSize reports whether no rival has larger I/Os and those with smaller I/Os are
-	// noticeably slower. largestCount reports the same for I/Os per request.
+	// largestSize is set if no rival has larger I/Os, and rivals with smaller I/Os are
+	// noticeably slower. largestCount is the same for the number of I/Os per request.
 	largestSize, largestCount bool
 }
 
@@ -153,7 +153,7 @@ func (b *resultsPage) sizeText(p *pagePoint) string {
 	return group(int(n)) + " I/Os of " + size + " per request"
 }
 
-// chosenText describes what is chosen at a point: the sizes and the settings.
+// chosenText describes a point's sizes, and its settings that are not part of the workload.
 func (b *resultsPage) chosenText(p *pagePoint) string {
 	words := b.sizeText(p)
 	var view []setting
@@ -181,8 +181,8 @@ func (b *resultsPage) givenText(p *pagePoint, except []setting) string {
 	return settingsText(list, p.point)
 }
 
-// describe returns the sentences about a choice: what it is for, how its
-// bandwidth compares with the link's, and what could make it faster.
+// describe returns the sentences about a choice: which workload it is for, how its bandwidth
+// compares with the link's, and what could make it faster.
 func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
 	p := c.point
 	rate := p.get(b.of.Bandwidth)

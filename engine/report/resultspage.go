@@ -228,7 +228,7 @@ func (b *resultsPage) requestBytes(point Point) float64 {
 	return size * count / requests
 }
 
-// planned returns a number from a point's plan, or NaN if there is none.
+// planned returns a number from a point's plan, or NaN if the plan does not have it.
 func (b *resultsPage) planned(point Point, name string) float64 {
 	v, ok := value(point[0], name)
 	if !ok || v == nil {
@@ -245,7 +245,7 @@ func numberOf(text string) (float64, bool) {
 	return x, err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
 }
 
-// trustOf returns the status of a point, or "trusted".
+// trustOf returns "trusted", or the status of a point that is not trusted.
 func trustOf(p *pagePoint) string {
 	if p.reason == "" {
 		return "trusted"
@@ -482,7 +482,7 @@ func (b *resultsPage) data() *webpage.Data {
 	for _, c := range []webpage.Chart{
 		{
 			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link, Join: webpage.JoinMedians,
-			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, large ones by the link.",
+			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, and large I/Os by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
@@ -498,7 +498,7 @@ func (b *resultsPage) data() *webpage.Data {
 		{
 			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases, Fixed: count, Side: prepare,
 			Note: "Each bar shows the phases of a request with this I/O size, for the point with the median time. Long post phases mean that the number of I/Os costs more time than the number of bytes. " +
-				"A request is prepared once and then posted many times, unless requests are recreated, so the time to prepare is not in the bar.",
+				"Unless requests are recreated, a request is prepared once and posted many times, so the bar does not include the time to prepare it.",
 			Columns: table(append(phases, prepare)...),
 		},
 		{
@@ -509,7 +509,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
-			Note:    "This is how long moving the cache of one request takes at the measured bandwidth, by cache size. For a plan for one rank, the size counts only that rank's part of the cache.",
+			Note:    "The chart shows how long moving the cache of one request takes at the measured bandwidth, by cache size. For a plan for one rank, the size counts only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},
@@ -623,8 +623,8 @@ func (b *resultsPage) follows(s setting, by []setting) bool {
 const maxFacet = 200
 
 // facets returns the settings by which the reader can filter points, and the one by which points
-// are initially marked. That is the setting with the fewest values, but the settings in which a
-// fit's points must be the same come first.
+// are initially marked. That is the setting with the fewest values. Settings that must be the
+// same for all points of a fit are preferred.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
 	for _, s := range slices.Concat(b.main, b.rest) {
@@ -705,7 +705,7 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 
 // costFit is a fit of the cost to the points with the same settings.
 type costFit struct {
-	labels []string          // values of the settings in which fits differ
+	labels []string          // values of the settings that distinguish fits
 	names  []string          // like labels, with the setting's name where needed
 	where  map[string]string // the values, keyed by setting
 	cost   *cost
@@ -738,8 +738,8 @@ func (b *resultsPage) groupKeys() []string {
 // start returns the index of the fastest point, or 0.
 func (b *resultsPage) start() int { return max(0, slices.Index(b.points, b.best(b.points))) }
 
-// fits fits the cost of a descriptor for each combination of settings that the plan does not
-// determine.
+// fits fits the cost of a descriptor for each combination of values of the settings that
+// groupedBy returns.
 func (b *resultsPage) fits() []*costFit {
 	by := b.groupedBy()
 	var list []*costFit

@@ -354,9 +354,9 @@ func numberText(unit string, x float64) string {
 	return threeDigits(x)
 }
 
-// bestOfEach returns the section with the table of the recommended points. If the main settings
-// that are not part of the workload vary, such as the backend, the table has a row for each of
-// their values.
+// bestOfEach returns the section with the table of the recommended points. If main settings that
+// are not part of the workload vary, such as the backend, the table has a row for each of their
+// values.
 func (b *resultsPage) bestOfEach() webpage.Section {
 	by := b.bestOrder()
 	given := b.given(by)
@@ -391,12 +391,20 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 	}
 	for i, key := range order {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more rows are omitted. The tables below the charts show all points.", group(len(order)-i))
+			t.Note = omitted(len(order)-i) + " The tables below the charts show all points."
 			break
 		}
 		t.Rows = append(t.Rows, b.bestRow(groups[key], top[b.workload(groups[key][0])]))
 	}
 	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
+}
+
+// omitted returns a sentence about rows that a table omits.
+func omitted(n int) string { return counted(n, "more row") + " " + is(n) + " omitted." }
+
+// elsewhere returns a sentence about points that are only in the tables below the charts.
+func elsewhere(n int) string {
+	return counted(n, "more point") + " " + is(n) + " in the tables below the charts."
 }
 
 // compareCells compares two values as numbers if both are numbers, or else as
@@ -571,7 +579,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	together := false
 	for i, f := range fits {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more rows are omitted.", group(len(fits)-i))
+			t.Note = omitted(len(fits) - i)
 			break
 		}
 		var row []webpage.Cell
@@ -807,7 +815,7 @@ func (b *resultsPage) dropsTable(worst []*pagePoint) webpage.Table {
 	t.Head = append(t.Head, webpage.Cell{Text: "command"})
 	for i, p := range worst {
 		if i == maxDrops {
-			t.Note = fmt.Sprintf("%s more points are in the tables below the charts.", group(len(worst)-i))
+			t.Note = elsewhere(len(worst) - i)
 			break
 		}
 		var row []webpage.Cell
@@ -838,7 +846,7 @@ func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
 	t := webpage.Table{Caption: s.Title, Head: webpage.Heads(2, "reason", "what to do", "points", "lowest GB/s", "highest GB/s")}
 	for i, why := range order {
 		if i == maxReasons {
-			t.Note = fmt.Sprintf("%s more rows are omitted.", group(len(order)-i))
+			t.Note = omitted(len(order) - i)
 			break
 		}
 		lo, hi := math.NaN(), math.NaN()
@@ -879,7 +887,7 @@ func (b *resultsPage) badTable(bad []*pagePoint) webpage.Table {
 	t := webpage.Table{Caption: "Points that are not trusted", Head: webpage.Heads(len(list), append(names, "I/O size", "I/Os per request", "GB/s")...)}
 	t.Head = append(t.Head, webpage.Cell{Text: "reason"}, webpage.Cell{Text: "command"})
 	if len(bad) > maxBad {
-		t.Note = fmt.Sprintf("%s more points are in the tables below the charts.", group(len(bad)-maxBad))
+		t.Note = elsewhere(len(bad) - maxBad)
 		bad = bad[:maxBad]
 	}
 	for _, p := range bad {
@@ -921,7 +929,7 @@ func tally(caption, what string, texts []string) webpage.Table {
 	t := webpage.Table{Caption: caption, Head: webpage.Heads(1, what, "points")}
 	for i, text := range order {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more rows are omitted.", group(len(order)-i))
+			t.Note = omitted(len(order) - i)
 			break
 		}
 		t.Rows = append(t.Rows, []webpage.Cell{{Text: text, Head: true, Wrap: true}, {Text: group(counts[text]), Number: true}})

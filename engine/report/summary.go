@@ -21,8 +21,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Point contains the records of a plan's runs, at least one. If the plan was not run, the only
-// record has no status.
+// Point contains the records of a plan's runs. There is at least one record. If the plan was not
+// run, this record has no status.
 type Point []*runner.Brief
 
 // Points groups the records by plan, in order of first occurrence.
@@ -387,8 +387,8 @@ func labels(shown []setting, p Point) []string {
 	return cells
 }
 
-// value returns a value from the plan in a record. The configuration file is nil if none was
-// specified.
+// value returns a value from the plan in a record. The value for the configuration file is nil
+// if no file was specified.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
 // text formats a value. Numbers read from JSON are floats.
