@@ -629,7 +629,7 @@
         });
         picks.push(make("label", { className: "pick" }, label, select));
       };
-      pick("Shown", "group", groupOf, v => v);
+      pick("Show", "group", groupOf, v => v);
       pick(fixed.label, "fixed", i => value(fixed, i), v => show(fixed, v));
       this.picks.replaceChildren(...picks);
       const sizes = new Map();
