@@ -104,7 +104,7 @@ func isOmitted(r schema.Row, v formula.Value) bool {
 	return r.Unless != nil && v.Text() == *r.Unless
 }
 
-// inBrackets returns the text in brackets after a space, or "" if it is empty.
+// inBrackets returns the text in parentheses, preceded by a space, or "" if the text is empty.
 func inBrackets(text string) string {
 	if text == "" {
 		return ""
