@@ -130,7 +130,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	if several > 0 {
 		w := diag.Warnf(at, "%d rows match more than one row of this file, so they are not compared", several)
 		if len(tell) > 0 {
-			w.WithHint("the rows of this file differ in %s: add the columns that must be equal to --match", strings.Join(tell, ", "))
+			w.WithHint("the rows of this file differ in %s; extend --match with the columns that must be equal", strings.Join(tell, ", "))
 		} else {
 			w.WithHint("no column can tell the rows of this file apart")
 		}
