@@ -139,8 +139,8 @@ func cachePage(p *page, s *schema.Schema) {
 			p.row("`"+table+"["+key+"]`", ruleText(c.Tables[table][key]))
 		}
 	}
-	p.text("\n## Sums over layers")
-	p.table("name", "for each layer", "over", "with")
+	p.text("\n## Sums and maxima over layers")
+	p.table("name", "for each layer", "sum or maximum", "over", "with")
 	for _, f := range c.Folds {
 		what := "the model"
 		if f.Over == schema.OverStage {
@@ -156,7 +156,7 @@ func cachePage(p *page, s *schema.Schema) {
 		for _, name := range schema.Keys(f.Set) {
 			set = append(set, "`"+name+" = "+f.Set[name].Text+"`")
 		}
-		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
+		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", f.Fold, what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
 	p.text("An I/O covers a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
@@ -164,7 +164,7 @@ func cachePage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
 	}
-	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects; the default is the last release listed here.")
+	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects. The default is the newest release whose rules kvbench fully knows, `engine_newest` above.")
 	p.table("engine", "releases")
 	for _, name := range schema.Keys(c.Releases) {
 		p.row(name, strings.Join(c.Releases[name], ", "))
