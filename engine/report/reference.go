@@ -98,7 +98,14 @@ func configPage(p *page, s *schema.Schema) {
 		if q.Detail.IsZero() {
 			own = "the architecture's formula"
 		}
-		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, text(q.Formula, own), text(q.Rank, "computed from the layers"), text(q.Detail, "-"))
+		shown := text(q.Detail, "-")
+		if !q.RankDetail.IsZero() {
+			shown += "; rank accounting: " + text(q.RankDetail, "")
+		}
+		if !q.TransferDetail.IsZero() {
+			shown += "; transfers: " + text(q.TransferDetail, "")
+		}
+		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, text(q.Formula, own), text(q.Rank, "computed from the layers"), shown)
 	}
 }
 

@@ -30,7 +30,7 @@ func transfersPage(p *page, s *schema.Schema) {
 	p.row("`destination_x`", "value `x` on the destination side")
 	p.row("`destination_rank`", "the number of the destination rank among the ranks that divide the heads, counted from 0")
 	p.row("`destination_dp_rank`", "the number of the destination rank's group among the groups of ranks that serve different requests, counted from 0")
-	p.row("`layer_shares`", "the number of parts into which ranks can divide the layers' cache, such as the number of KV heads; 1 if every rank stores all of it")
+	p.row("`layer_shares`", "the number of parts into which ranks can divide the layers' cache, such as the number of KV heads; 0 if every rank stores all of it")
 	p.row("`pair_x`", "the engine's rule `x`")
 	for _, name := range schema.Keys(t.Let) {
 		p.row("`"+name+"`", "`"+t.Let[name].Text+"`")
