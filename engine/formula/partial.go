@@ -151,8 +151,8 @@ func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 // use.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
-// Wrong returns the error that evaluating a formula of a partial program returns whatever
-// the values of the inputs are, or nil if there is none.
+// Wrong returns an error if a formula of a partial program fails regardless of the values of
+// its inputs.
 func (p *Program) Wrong(r Ref) error {
 	if d := p.wrong[r]; d != nil {
 		return d
