@@ -28,7 +28,7 @@ type Host struct {
 	GPUs        []string `json:"gpus,omitempty"`
 }
 
-// gpuProgram lists the GPUs of a machine, if it is installed.
+// gpuProgram is the command that lists the machine's GPUs. It may not be installed.
 var gpuProgram = []string{"nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"}
 
 // ProbeHost describes this machine. It omits what it cannot determine.
@@ -93,7 +93,7 @@ func environment(n *schema.Nixlbench) (map[string]string, mask) {
 // FreeMemory returns the number of bytes of available memory.
 func FreeMemory() (int64, bool) { return memory("MemAvailable") }
 
-// memory parses a size that the kernel reports in kB.
+// memory returns the size, in bytes, of a field in /proc/meminfo, where sizes are in kB.
 func memory(field string) (int64, bool) {
 	digits, ok := strings.CutSuffix(procField("/proc/meminfo", field), " kB")
 	n, err := strconv.ParseInt(digits, 10, 64)
