@@ -45,7 +45,7 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestLines checks that the lines of the data fit on a screen.
+// TestLines checks that no line of the data is longer than 120 characters.
 func TestLines(t *testing.T) {
 	count := 0
 	for _, folder := range []string{"../cue/*.cue", "../cue/*/*.cue", "*.cue", "../cmd/kvbench/cli/start/*.cue"} {
@@ -113,7 +113,8 @@ func TestKnown(t *testing.T) {
 			t.Errorf("%s does not begin with its source: %v", e.File, err)
 		}
 	}
-	// The examples are the same models.
+	// The example models must have the same parameters as the bundled models of the same
+	// name.
 	files, _ := filepath.Glob("../examples/model_*.yaml")
 	for _, f := range files {
 		example, err := l.Model(f, nil)

@@ -11,9 +11,9 @@ import (
 // wholeDir contains complete config.json files, which are not part of this repository.
 const wholeDir = "../../shared/hf-configs"
 
-// whole contains the numbers for all files in wholeDir, in the given number format or, if
-// none is given, in the file's own. The numbers are from aiconfigurator and from engines'
-// logs, or are layers * heads * (K + V) * 2. No file is rejected.
+// whole contains the numbers for all files in wholeDir, either in the given number format
+// or in the format that the file specifies. The numbers are from aiconfigurator and from
+// engines' logs, or are layers * heads * (K + V) * 2. No file is rejected.
 var whole = []struct {
 	format string // "" for the format in the file's own kv_cache_scheme
 	cacheBytes
@@ -61,8 +61,8 @@ var whole = []struct {
 	{"nvfp4", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 92160, 92160, 0}},
 }
 
-// wholeRequests contains files whose bytes depend on the length of a request: the bytes of
-// requests with 8,192 and 131,072 tokens.
+// wholeRequests contains the files for which the bytes per token depend on the length of
+// a request. The values are the bytes of requests with 8,192 and 131,072 tokens.
 var wholeRequests = map[string][2]int64{
 	"deepseek-ai--DeepSeek-V4-Flash": {46961664, 520080384},
 }
@@ -101,7 +101,8 @@ func TestWhole(t *testing.T) {
 	}
 }
 
-// TestWholeBeside checks that a file next to config.json can set the KV cache format.
+// TestWholeBeside checks that another file in the folder of config.json can set the KV
+// cache format.
 func TestWholeBeside(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(wholeDir, "nvidia--Llama-3.1-70B-Instruct-FP8.json"))
 	if err != nil {

@@ -97,7 +97,7 @@ func TestErrors(t *testing.T) {
 		"the builtin program does not support --initiator_seg_type VRAM: expected DRAM":                               small(dir, "--initiator_seg_type", "VRAM"),
 		"the builtin program does not support --pipeline_depth 2":                                                     small(dir, "--pipeline_depth", "2"),
 		"the builtin program does not support --recreate_xfer true":                                                   small(dir, "--recreate_xfer"),
-		"--total_buffer_size is 32767: each of 2 threads needs 4 times 4096 bytes":                                    small(dir, "--total_buffer_size", "32767"),
+		"--total_buffer_size is 32767, but each of 2 threads needs 4 times 4096 bytes":                                small(dir, "--total_buffer_size", "32767"),
 		"--posix_api_type is aio: expected AIO or POSIXAIO or URING":                                                  small(dir, "--posix_api_type", "aio"),
 		"--num_iter is 0: expected at least 1":                                                                        small(dir, "--num_iter", "0"),
 		"--num_threads is 100000: the builtin program accepts at most 256":                                            small(dir, "--num_threads", "100000"),

@@ -87,7 +87,7 @@ func TestUnquotable(t *testing.T) {
 		{"yaml", `x: "{{.X}}"`, "between quotation marks"},
 		{"yaml", `x: '{{.X}}'`, "between quotation marks"},
 		{"yaml", `x: a{{.X}}`, "complete scalar"},
-		{"yaml", `x: {{.X}}b`, "not be quoted as a whole"},
+		{"yaml", `x: {{.X}}b`, "but only the value would be quoted"},
 		{"yaml", `x: {{.X}}{{.X}}`, "complete scalar"},
 		{"yaml", `x: {{if .X}}{{.X}}{{end}}b`, "branches end differently"},
 		{"yaml", "x: |\n  {{.X}}", "block scalars"},

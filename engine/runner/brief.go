@@ -167,7 +167,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	}
 	brief := b.brief(line)
 	if brief == nil {
-		return nil, errors.New("the record cannot be read back")
+		return nil, errors.New("the record is not a valid result")
 	}
 	return brief, nil
 }

@@ -452,7 +452,7 @@ func reach(ctx context.Context, endpoints string) error {
 			errs <- err
 		}()
 	}
-	err := errors.New("no server is set")
+	err := errors.New("the list contains no servers")
 	for range list {
 		if err = <-errs; err == nil {
 			return nil
@@ -609,7 +609,7 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 // judge records the outcome of the run.
 func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, excuse *schema.Excuse, secrets mask) {
 	if lost := r.facts.Rows - int64(len(rec.Rows)); lost > 0 {
-		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: only the first %d are saved", r.facts.Rows, len(rec.Rows)))
+		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows, but only the first %d are saved", r.facts.Rows, len(rec.Rows)))
 	}
 	ended := slices.ContainsFunc(a.exits, func(e Exit) bool { return e.Stopped })
 	switch {
