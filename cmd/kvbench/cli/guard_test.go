@@ -31,7 +31,7 @@ func TestGuard(t *testing.T) {
 	}
 	doneB()
 	g.look(2 * time.Second)
-	if want := "c: takes more than 5s to evaluate: data files need only a few milliseconds"; said != want {
+	if want := "c: takes more than 5s to evaluate, but data files need only a few milliseconds"; said != want {
 		t.Errorf("said %q, want %q", said, want)
 	}
 	doneC()
@@ -48,11 +48,11 @@ func TestGuard(t *testing.T) {
 		work input.Work
 	}
 	for want, works := range map[string][]work{
-		"dir/r: nothing could be read for 5s":                                            {{"dir/r", input.Read}},
-		"dir/r: could not be read within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
-		"dir/r: this pipe did not end within 5s":                                         {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
-		"dir/r: beside could not be read within 5s":                                      {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
-		"dir/r: takes more than 5s to evaluate: data files need only a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
+		"dir/r: nothing could be read for 5s":                                                {{"dir/r", input.Read}},
+		"dir/r: could not be read within 5s":                                                 {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
+		"dir/r: this pipe did not end within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
+		"dir/r: beside could not be read within 5s":                                          {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
+		"dir/r: takes more than 5s to evaluate, but data files need only a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
 		"": {{"dir/r", input.Await}},
 	} {
 		said = ""
@@ -77,7 +77,7 @@ func TestGuard(t *testing.T) {
 	much := make([]byte, 600<<20)
 	g.look(0)
 	runtime.KeepAlive(much)
-	if want := "d: takes more than 512 MiB to evaluate: data files need only a few"; said != want || others != 1 {
+	if want := "d: needs more than 512 MiB of memory to evaluate, but data files need only a few"; said != want || others != 1 {
 		t.Errorf("said %q with %d others, want %q with 1", said, others, want)
 	}
 	doneD()
