@@ -160,19 +160,20 @@ func hasID(ids map[string][]string, word string) string {
 // may have meant.
 func (l *Loader) notFound(name string, all []Entry) error {
 	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
+	const list = "run 'kvbench models' to list the known models"
 	switch found := l.suggested(name, all); len(found) {
 	case 0:
-		other := "hf:OWNER/NAME"
+		id := "OWNER/NAME"
 		if isID(name) {
-			other = "hf:" + name
+			id = name
 		}
-		d.WithHint("no known model of this size and version has a similar name: use --model %s, or its config.json", other)
+		return d.WithHint(list).WithHint("for any other model, use --model hf:%s or the path of its config.json", id)
 	case 1:
 		d.WithHint("did you mean %q?", found[0])
 	default:
 		d.WithHint("did you mean one of %s?", strings.Join(found[:min(len(found), maxSuggested)], ", "))
 	}
-	return d.WithHint("run 'kvbench models' to list the known models")
+	return d.WithHint(list)
 }
 
 // suggested returns the names of the models that a wrong name may refer to: the models

@@ -135,7 +135,7 @@ func TestNames(t *testing.T) {
 // name.
 func TestSuggestions(t *testing.T) {
 	l := bundled(t)
-	none := "no known model of this size and version has a similar name"
+	none := "run 'kvbench models' to list the known models"
 	for name, want := range map[string]string{
 		"qwen3-235b":                           `did you mean "qwen3_235b_a22b"?`,
 		"qwen3-235":                            `did you mean "qwen3_235b_a22b"?`,
