@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// unplain lists phrases that a native writer would not use, each with what to write
-// instead.
+// unplain lists phrases that native writers would not use, and what to write instead.
 var unplain = []struct {
 	phrase  *regexp.Regexp
 	instead string

@@ -158,8 +158,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestNoStandardLibrary checks that kvbench does not link CUE's whole standard library: see
-// data.NewContext.
+// TestNoStandardLibrary checks that kvbench does not link CUE's whole standard library;
+// see data.NewContext.
 func TestNoStandardLibrary(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "kvbench/cmd/kvbench").Output()
 	if err != nil {

@@ -19,8 +19,8 @@ func planFlags(t testing.TB) []*flagSpec {
 	return a.planCmd().flags
 }
 
-// TestWithout checks that settings described as missing from kvbench do not also name a
-// flag.
+// TestWithout checks that no flag has the name of a setting that the data describes as
+// missing from kvbench.
 func TestWithout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {
@@ -65,8 +65,7 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// FuzzNormalize checks that the result of normalize is canonical: normalizing it again
-// does not change it.
+// FuzzNormalize checks that normalizing the result of normalize again does not change it.
 func FuzzNormalize(f *testing.F) {
 	for _, s := range []string{"--tp 8", "--tp=8 x", "--fit --enable_pt false", "-h", "--", "- -- ---", "--=x", "--etcd-endpoint y --num 3", "--tp\x00-1"} {
 		f.Add(s)
@@ -85,7 +84,7 @@ func FuzzNormalize(f *testing.F) {
 	})
 }
 
-// TestMakers checks that each command has the name that selects it.
+// TestMakers checks that the name of each command is the name that selects it.
 func TestMakers(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

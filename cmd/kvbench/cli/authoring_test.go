@@ -15,7 +15,7 @@ func TestInitCUE(t *testing.T) {
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	// Go's cache contains the programs of tools, so the command is linked only once.
+	// Go caches the executables of tools, so the cue command is linked only once.
 	path, err := exec.Command("go", "tool", "-modfile=../../../.ci/tools.mod", "-n", "cue").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,8 @@ func TestInitCUE(t *testing.T) {
 	if out, err := vet(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// cue vet must really use the schema: it rejects a field that the schema lacks.
+	// To show that cue vet uses the schema, it must reject a field that the schema does
+	// not have.
 	arch := filepath.Join(mine, "arch", "my_model.cue")
 	text, err := os.ReadFile(arch)
 	if err != nil {
@@ -47,10 +48,10 @@ func TestInitCUE(t *testing.T) {
 	}
 }
 
-// TestPreCommit runs the hook as users do: pre-commit builds it from this repository.
-// A bad file must block the commit, and a good one must pass.
+// TestPreCommit runs the hook as users do, so pre-commit builds it from this repository.
+// A bad file must block the commit, and a good file must not.
 func TestPreCommit(t *testing.T) {
-	needsFull(t) // pre-commit builds the program anew
+	needsFull(t) // pre-commit builds the program from scratch
 	if _, err := exec.LookPath("pre-commit"); err != nil {
 		t.Skip("pre-commit is not installed")
 	}
@@ -63,8 +64,8 @@ func TestPreCommit(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	// Sharing Go's caches avoids compiling the libraries again, and -trimpath avoids compiling
-	// kvbench again because its copy is in another folder.
+	// Sharing Go's caches avoids compiling the libraries again. With -trimpath, kvbench
+	// is not compiled again either, although its copy is in another folder.
 	env := append(os.Environ(), "HOME="+dir, "PRE_COMMIT_HOME="+filepath.Join(dir, "cache"), "GIT_CONFIG_NOSYSTEM=1",
 		"GOCACHE="+goEnv("GOCACHE"), "GOMODCACHE="+goEnv("GOMODCACHE"), "GOPROXY=off",
 		"GOFLAGS="+strings.TrimSpace(goEnv("GOFLAGS")+" -trimpath"),
@@ -106,7 +107,7 @@ func TestPreCommit(t *testing.T) {
 	must(hook, "git", "commit", "-qm", "all")
 	rev := must(hook, "git", "rev-parse", "HEAD")
 
-	// The repository of an author who uses the hook.
+	// This is the repository of an author who uses the hook.
 	mine := filepath.Join(dir, "mine")
 	must(dir, "kvbench", "init", mine)
 	write := func(name, text string) {

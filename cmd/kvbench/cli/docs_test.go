@@ -21,7 +21,7 @@ var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go
 // as, the language, and the text.
 var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\\w*)\n(.*?)^```$")
 
-// standIns replace cluster programs in the documentation.
+// standIns contains scripts that replace the cluster programs used in the documentation.
 var standIns = map[string]string{
 	"sbatch":   "#!/bin/bash\nexport SLURM_SUBMIT_DIR=$PWD SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1\nbash \"${@: -1}\" >slurm-1.out 2>&1\n",
 	"scontrol": "#!/bin/bash\necho n1\n",
@@ -35,16 +35,16 @@ echo '{"fio version": "fio-3.33", "jobs": [{"error": 0, "read": {"io_bytes": '"$
 }
 
 // TestDocs follows the README and the guides as a reader would, in a folder with the
-// examples: it saves the files that they show and runs every command. A console block
-// must show exactly what its commands print to stdout and stderr; the commands of an
-// sh block must succeed. KVBENCH_UPDATE=1 rewrites the documents.
+// examples. It saves the files that the documents show and runs every command. A console
+// block must show exactly what its commands print to stdout and stderr. The commands of
+// an sh block must succeed. KVBENCH_UPDATE=1 rewrites the documents.
 func TestDocs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
 	}
 	t.Parallel()
 	bin := t.TempDir()
-	// Commands that run these programs get the tests' own instead.
+	// The documents' commands use the tests' own versions of these programs.
 	self, err := os.Executable()
 	for _, name := range []string{"kvbench", "nixlbench", "etcd", "kubectl", "docker"} {
 		if err == nil {
@@ -132,8 +132,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// commands returns the commands of a block: the lines that begin with the prompt, each
-// with any lines that continue it after a backslash.
+// commands returns the commands of a block. A command is a line that begins with the
+// prompt, and any lines that continue it after a backslash.
 func commands(body, prompt string) []string {
 	var list []string
 	more := false

@@ -105,7 +105,7 @@ func (g *guard) look(passed time.Duration) {
 			g.expired(diag.Errorf(at, "%s", g.slow(f)).About(diag.TooMuch, ""), 0)
 		case f.work == input.Read:
 		case memory > f.base+guardMemory:
-			g.expired(diag.Errorf(at, "needs more than %d MiB of memory to evaluate, but data files need only a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
+			g.expired(diag.Errorf(at, "takes more than %d MiB of memory to evaluate, but data files need only a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
 			g.limit = debug.SetMemoryLimit(-1)
 			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // so that garbage does not count against the file

@@ -41,8 +41,7 @@ func TestGuard(t *testing.T) {
 		t.Errorf("said %q of no file", said)
 	}
 
-	// A read that does not return is reported as such. Only waiting for a pipe
-	// is allowed.
+	// A read that does not return has a message of its own. Waiting for a pipe is allowed.
 	type work struct {
 		name string
 		work input.Work
@@ -77,7 +76,7 @@ func TestGuard(t *testing.T) {
 	much := make([]byte, 600<<20)
 	g.look(0)
 	runtime.KeepAlive(much)
-	if want := "d: needs more than 512 MiB of memory to evaluate, but data files need only a few"; said != want || others != 1 {
+	if want := "d: takes more than 512 MiB of memory to evaluate, but data files need only a few"; said != want || others != 1 {
 		t.Errorf("said %q with %d others, want %q with 1", said, others, want)
 	}
 	doneD()

@@ -30,8 +30,8 @@ func helpOf(t *testing.T, words ...string) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
-// TestHelpSize checks that the help of every command fits a screen, and that the full
-// help fits its width.
+// TestHelpSize checks that every command's help fits on a screen, and that the full help
+// is not wider than a screen.
 func TestHelpSize(t *testing.T) {
 	t.Parallel()
 	for _, name := range append(commandNames(t), "") {
@@ -188,7 +188,7 @@ func TestMan(t *testing.T) {
 		cmd.Stderr = &complaints
 		out, err := cmd.Output()
 		if linter[0] == "mandoc" {
-			complaints.Write(out) // the linter prints what it finds
+			complaints.Write(out) // the linter prints any problems
 		}
 		if err != nil || complaints.Len() > 0 {
 			t.Errorf("%s: %v\n%s", linter, err, &complaints)

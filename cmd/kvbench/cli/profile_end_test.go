@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestProfileParentKilledForking checks that when kvbench is killed, so is a nixlbench
-// that was started by a shell script.
+// TestProfileParentKilledForking checks that killing kvbench also kills a nixlbench that
+// a shell script started.
 func TestProfileParentKilledForking(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -58,8 +58,8 @@ func TestProfileParentKilledForking(t *testing.T) {
 	}
 }
 
-// TestCleanupInUse checks that --cleanup keeps a file of the run that another process
-// has open.
+// TestCleanupInUse checks that --cleanup does not remove a file of the run that another
+// process has open.
 func TestCleanupInUse(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -86,8 +86,9 @@ func TestCleanupInUse(t *testing.T) {
 	}
 }
 
-// TestCleanupTwice checks that --cleanup keeps a file that another run has started to
-// use in the meantime, even if that run's nixlbench does not have it open.
+// TestCleanupTwice checks that --cleanup does not remove a file that another run has
+// started to use in the meantime, even if that run's nixlbench does not have the file
+// open.
 func TestCleanupTwice(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -142,7 +143,8 @@ func freePort() int {
 }
 
 // TestAsioHosts runs ASIO with one process on each host. It checks that the process
-// started first is the initiator, and that the other, which prints no table, succeeds.
+// started first is the initiator, and that the other process succeeds although it does
+// not print a table.
 func TestAsioHosts(t *testing.T) {
 	t.Parallel()
 	port := fmt.Sprint(freePort())

@@ -26,9 +26,9 @@ func realNixlbench(t *testing.T) string {
 	return ""
 }
 
-// TestProfileReal runs the real nixlbench, if it is installed: it writes and reads
-// files, connects two processes over ASIO, and runs fitted plans of all kinds to
-// completion. No run may leave anything behind.
+// TestProfileReal runs the real nixlbench, if it is installed. The runs write and read
+// files, connect two processes over ASIO, and complete fitted plans of all kinds. No run
+// may leave anything behind.
 func TestProfileReal(t *testing.T) {
 	program := realNixlbench(t)
 	run := func(t *testing.T, args ...string) []result {
@@ -107,7 +107,8 @@ func TestProfileReal(t *testing.T) {
 				return
 			}
 			args := randomRun(t, r)
-			// Skip runs that the release does not support: kvbench refuses to plan them.
+			// Skip runs that the release does not support, because kvbench refuses to
+			// plan them.
 			if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
 				continue
 			}
@@ -131,8 +132,8 @@ func realPlans(t *testing.T) int {
 	return n
 }
 
-// printedRows reads the rows from the output saved next to the results of one run. A
-// row is a line with as many numbers as a table has columns.
+// printedRows reads the rows from the output that is saved next to the results of one
+// run. A row is a line with the same number of numbers as a table has columns.
 func printedRows(t *testing.T, results string) []map[string]float64 {
 	t.Helper()
 	layouts := map[int][]string{
@@ -144,7 +145,7 @@ func printedRows(t *testing.T, results string) []map[string]float64 {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no output is kept beside %s (%v)", results, err)
 	}
-	// A run that was restarted has one file per attempt.
+	// There is one file for each attempt of a run that was restarted.
 	text, err := os.ReadFile(files[len(files)-1])
 	if err != nil {
 		t.Fatal(err)

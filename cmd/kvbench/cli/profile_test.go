@@ -107,7 +107,7 @@ func TestProfileKilled(t *testing.T) {
 }
 
 // TestProfileInterrupted checks that interrupts end even a nixlbench that ignores
-// signals, that its rows are saved, and that no process is left behind.
+// signals, that the results contain its rows, and that no process is left behind.
 func TestProfileInterrupted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -118,7 +118,7 @@ func TestProfileInterrupted(t *testing.T) {
 	if syscall.Kill(child, 0) != nil {
 		t.Error("nixlbench was not asked before it was killed")
 	}
-	cmd.Process.Signal(os.Interrupt) // the second kills it
+	cmd.Process.Signal(os.Interrupt) // the second interrupt kills nixlbench
 	if code := exitCode(cmd.Wait()); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
 	}
@@ -178,8 +178,8 @@ func TestProfileSignals(t *testing.T) {
 	}
 }
 
-// TestProfileParentKilled checks that when kvbench itself is killed, so is nixlbench,
-// even one that ignores signals.
+// TestProfileParentKilled checks that killing kvbench also kills nixlbench, even if
+// nixlbench ignores signals.
 func TestProfileParentKilled(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -283,8 +283,8 @@ func TestProfileFlood(t *testing.T) {
 }
 
 // peakMemory returns the peak memory of a running process in KiB, or 0 if it is unknown.
-// The peak that is available after a process ends would not do: it includes the memory
-// of this process at the time of the start.
+// The peak that is available after a process ends is not usable, because it includes the
+// memory that this process had when it started the other one.
 func peakMemory(pid int) int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")
@@ -293,8 +293,8 @@ func peakMemory(pid int) int64 {
 	return kib
 }
 
-// TestProfileClosedPipe checks that when the reader of stdout is gone, kvbench continues
-// if it saves the results to a file, and otherwise ends the run.
+// TestProfileClosedPipe checks what happens after the reader of stdout has exited. If
+// kvbench saves the results to a file, it continues; otherwise, it ends the run.
 func TestProfileClosedPipe(t *testing.T) {
 	t.Parallel()
 	for _, kept := range []bool{true, false} {
@@ -408,9 +408,10 @@ func silentServer(t *testing.T) string {
 	return address
 }
 
-// BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench:
-// the time of a profile, minus that of 200 direct runs with the same arguments, minus
-// the startup time of a profile. For overhead-kept, every result is written and synced.
+// BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench.
+// This is the time of a profile, minus the time of 200 direct runs with the same
+// arguments, minus the startup time of a profile. For overhead-kept, every result is
+// written and synced.
 func BenchmarkProfile(b *testing.B) {
 	const points = 200
 	dir := b.TempDir()

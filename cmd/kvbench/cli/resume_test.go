@@ -17,8 +17,8 @@ type resumeTest struct {
 	want string // the end of stderr
 }
 
-// TestResumeHint checks that an interrupted command explains how to run the rest, and
-// that this works. If nothing can be resumed, there is no hint.
+// TestResumeHint checks that an interrupted command explains how to run the remaining
+// points, and that this works. If nothing can be resumed, there must not be a hint.
 func TestResumeHint(t *testing.T) {
 	t.Parallel()
 	tests := []resumeTest{

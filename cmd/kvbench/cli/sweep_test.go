@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// endless holds the arguments of a sweep of 10^12 points.
+// endless contains the arguments of a sweep of 10^12 points.
 var endless = []string{"plan", "--model", "../../../examples/model_qwen3_8b.yaml", "--isl", "1..10000+1", "--page_size", "1..10000+1",
 	"--tp", "1..100+1", "--num_requests", "1..100+1", "--format", "csv"}
 
-// TestSweepInterrupt checks that a sweep prints its size first, and that an interrupt
-// ends it at once, with stdout ending in a whole row.
+// TestSweepInterrupt checks that a sweep prints its size first. It also checks that an
+// interrupt ends the sweep at once and that stdout then ends with a complete row.
 func TestSweepInterrupt(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("kvbench", endless...)
@@ -99,8 +99,8 @@ func TestSweepInterruptFile(t *testing.T) {
 	}
 }
 
-// TestSweepIgnores checks that a signal that is ignored when kvbench starts, as under
-// nohup, does not end it.
+// TestSweepIgnores checks that a signal does not end kvbench if it was ignored when
+// kvbench started, as under nohup.
 func TestSweepIgnores(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec kvbench "$@"`, "sh"}, endless...)...)

@@ -67,9 +67,9 @@ func at(settings map[string]any) float64 {
 	return surfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
 }
 
-// TestTuneSeeds checks that tune comes within 5% of the best in a tenth of the grid's runs,
-// although some runs fail, and never chooses a suspect result. With KVBENCH_FULL, it tries 20
-// seeds.
+// TestTuneSeeds checks that tune comes within 5% of the best bandwidth with a tenth of
+// the runs that the whole grid needs, although some runs fail, and that it never chooses
+// a suspect result. With KVBENCH_FULL, it tries 20 seeds.
 func TestTuneSeeds(t *testing.T) {
 	startsMany(t)
 	t.Parallel()
@@ -112,9 +112,9 @@ func TestTuneSeeds(t *testing.T) {
 	}
 }
 
-// TestTuneResume checks that an interrupted search keeps its results and prints the best
-// settings so far, and that it continues from there, in the same order as a search that was
-// not interrupted.
+// TestTuneResume checks that an interrupted search saves its results and prints the best
+// settings so far. It also checks that the search can be resumed, and that it then makes
+// the same runs as a search that was not interrupted.
 func TestTuneResume(t *testing.T) {
 	t.Parallel()
 	order := func(text string) []string {
