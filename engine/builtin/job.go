@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Name is the name that results measured without nixlbench give for the program.
+// Name is the program's name in results that were measured without nixlbench.
 const Name = "builtin"
 
 // job describes the I/O to perform.

@@ -8,8 +8,8 @@ import (
 
 // queue transfers a worker's batch.
 type queue interface {
-	// post starts the I/Os of the batch. If they do not all fit in the queue, wait starts the
-	// rest.
+	// post starts the I/Os of the batch. If they do not all fit in the queue, the wait
+	// method starts the remaining ones.
 	post() error
 	// wait returns when all I/Os of the batch have ended.
 	wait() error

@@ -17,7 +17,7 @@ import (
 // Work is a kind of work on a file that is reported to a [Watch].
 type Work uint8
 
-// The kinds of work.
+// These are the kinds of work.
 const (
 	Evaluate Work = iota // processing the file as a whole
 	Read                 // reading part of the file

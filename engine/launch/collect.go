@@ -173,7 +173,7 @@ func within(path, of string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// Preflight returns what the checks of the nodes printed in the newest attempt, if a
+// Preflight returns the lines that the node checks printed in the newest attempt, if a
 // check failed.
 func (l *Logs) Preflight() []string {
 	attempts, _ := l.attempts()

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// ReadFlags parses what a program prints when it is asked for its flags: an XML
-// document, possibly surrounded by log lines.
+// ReadFlags parses the XML document that a program prints when it is asked for its flags.
+// Log lines may surround the document.
 func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	source, err := regexp.Compile(p.Source)
 	if err != nil {

@@ -142,7 +142,7 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 			errs = append(errs, several[name][0].Origin.Errorf("the builtin program does not use this flag, so its values make no difference"))
 		case r.isSize(name):
 			errs = append(errs, several[name][0].Origin.Errorf("this size is part of the plan, so tuning does not vary it").
-				WithHint("give one value, or measure several sizes with 'kvbench profile'"))
+				WithHint("set one value, or measure several sizes with 'kvbench profile'"))
 		default:
 			set := Setting{Flags: []*schema.Flag{f}, Source: several[name][0].Origin.String()}
 			set.add(several[name])

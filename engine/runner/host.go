@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Host is the machine on which runs took place.
+// Host describes a machine on which runs took place.
 type Host struct {
 	Name        string   `json:"name"`
 	OS          string   `json:"os"`

@@ -38,9 +38,9 @@ type Journal struct {
 	Bad error
 }
 
-// OpenJournal opens or creates a results file. An incomplete last line, which a killed run
-// can leave behind, is moved to the file name.torn. If resume is set, the existing results
-// are read.
+// OpenJournal opens or creates a results file. An incomplete last line, which a killed
+// run can leave behind, is moved to a file with the same name and the suffix .torn. If
+// resume is set, the existing results are read.
 func OpenJournal(name string, resume bool, watch input.Watch) (*Journal, error) {
 	fail := func(err error) (*Journal, error) {
 		if d := diag.All(err)[0]; !d.Pos.IsZero() {

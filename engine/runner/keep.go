@@ -54,7 +54,7 @@ func (k *kept) line(numbered bool, l Line) {
 		return
 	}
 	if k.size += len(l.Text) + 1; k.size > maxOutput {
-		fmt.Fprintf(k.out, "(the rest is not saved: output files are limited to %s)\n", diag.Bytes(maxOutput))
+		fmt.Fprintf(k.out, "(the rest is not saved, because output files are limited to %s)\n", diag.Bytes(maxOutput))
 		return
 	}
 	if numbered {

@@ -35,7 +35,7 @@ func servers(endpoints string) []server {
 // Place is the location of a server relative to this machine.
 type Place int
 
-// The locations of a server.
+// These are the possible places of a server.
 const (
 	// Loopback means this machine, under a name such as localhost that refers to a
 	// different machine when used elsewhere.
@@ -108,8 +108,8 @@ func (m *machine) placeOf(ip netip.Addr) Place {
 	return Away
 }
 
-// farthest is the first server in a list whose place is Away. If there is none, it is the
-// first whose place is Here, or else the first.
+// farthest is the farthest server in a list: the first server that is Away, or else the
+// first that is Here. If all servers are Loopback, server is the whole list.
 type farthest struct {
 	server string
 	place  Place

@@ -30,7 +30,7 @@ const (
 // Role is the role of this machine in a run on two machines.
 type Role string
 
-// The roles.
+// These are the roles.
 const (
 	Initiator Role = "initiator"
 	Target    Role = "target"
@@ -292,7 +292,7 @@ func HashBy(program string, pl *plan.Plan, repeat int) string {
 	for name, v := range pl.Request.Config.Values {
 		content.Config[name] = v.Value
 	}
-	data, _ := json.Marshal(content) // cannot fail: only strings, numbers and booleans
+	data, _ := json.Marshal(content) // this cannot fail, because content has only strings, numbers and booleans
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

@@ -37,7 +37,7 @@ func TestDefaultTimeout(t *testing.T) {
 		r.Flags = append(r.Flags, fit.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
 	}
 	for timeout, want := range map[time.Duration]string{
-		0:                "it took longer than 26m41s, the default timeout for the data that it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it",
+		0:                "it took longer than 26m41s, the default timeout for the data that it moves, and was stopped; use --timeout TIME to change the limit, or --timeout none to remove it",
 		90 * time.Second: "it took longer than 1m30s and was stopped",
 	} {
 		session := &Session{Schema: s, Timeout: timeout}

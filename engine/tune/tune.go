@@ -54,7 +54,7 @@ func (p Point) with(knob, value int) Point {
 // Outcome is the outcome of a measurement.
 type Outcome uint8
 
-// The outcomes.
+// These are the outcomes.
 const (
 	Measured Outcome = iota
 	// Failed means that the point has no result that can be trusted. It is never the best.

@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// shells holds the scripts that make a shell call completeCommand.
+// shells contains the scripts that make a shell call completeCommand.
 //
 //go:embed completion/*
 var shells embed.FS
@@ -221,7 +221,7 @@ func (a *app) modelNames(before []string) []string {
 }
 
 // columnNames returns the columns that a sweep may have: the columns available for every
-// model, and the parameters and formulas of the --model.
+// model, and the parameters and formulas of the model that --model specifies.
 func (a *app) columnNames(before []string) []string {
 	names := slices.Concat(sweep.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{schema.NameParam})
 	for i := range a.schema.Fields {

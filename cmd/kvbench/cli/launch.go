@@ -177,7 +177,7 @@ func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 		for _, name := range schema.Keys(cfg.Launch) {
 			v := cfg.Launch[name]
 			if other, ok := options[name]; ok && other.Text() != v.Text() {
-				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s: a job can have only one value", schema.LaunchSection, name,
+				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s, but a job can have only one value", schema.LaunchSection, name,
 					diag.Printable(v.Text()), diag.Printable(other.Text()), diag.Printable(of[name].File)).
 					WithHint("set it with --%s, or write a job for each", a.schema.Field(schema.LaunchSection+"."+name).Flag)
 			}

@@ -19,9 +19,9 @@ const (
 	cacheRefused = "refused"
 )
 
-// inEngines returns the doubts about a model's cache, keyed by engine. Engines without an
-// entry are those for which kvbench is certain. The map is nil if the architecture does
-// not describe its layers.
+// inEngines returns the doubts about a model's cache, keyed by engine. If an engine has
+// no entry, kvbench is certain about the cache in that engine. The map is nil if the
+// architecture does not describe its layers.
 func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planners *plan.Planners) (map[string]plan.Doubt, error) {
 	cfg, err := loader.Config("", nil, c.name, nil)
 	if err != nil {

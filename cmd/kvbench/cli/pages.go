@@ -86,8 +86,8 @@ func (a *app) planPage(c *command, jobs []plan.Item, list []report.PlanPage) err
 	return a.writeAll(c, out.Bytes())
 }
 
-// layersIfKnown returns what each layer of a model holds, or nil if the architecture or the
-// accounting does not define it.
+// layersIfKnown returns what each layer of a model stores, or nil if the architecture or
+// the accounting does not define it.
 func (a *app) layersIfKnown(j plan.Item, planners *plan.Planners) []*plan.LayerTable {
 	tables, err := a.layersOf(&j, planners)
 	if err != nil {

@@ -237,7 +237,7 @@ const (
 
 func (r *resultsRun) show(hash string) error {
 	if len(hash) < shortestHash {
-		return diag.Usagef("%q is too short: give at least %d characters of a hash", hash, shortestHash)
+		return diag.Usagef("%q is too short: expected at least %d characters of a hash", hash, shortestHash)
 	}
 	var found bytes.Buffer
 	n := 0
@@ -249,7 +249,7 @@ func (r *resultsRun) show(hash string) error {
 		return out
 	}, func(out []byte) error {
 		if n += bytes.Count(out, []byte("\n")); n > maxMatches {
-			return diag.Errorf(diag.Pos{}, "more than %d results have hashes that begin with %q: give more characters", maxMatches, hash)
+			return diag.Errorf(diag.Pos{}, "more than %d results have hashes that begin with %q; specify more characters", maxMatches, hash)
 		}
 		found.Write(out)
 		return nil

@@ -255,8 +255,8 @@ func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact,
 	return given, errs.Err()
 }
 
-// splitLists splits the values of a flag whose values are themselves lists, if it is one of
-// the settings to vary.
+// splitLists splits the values of a flag that accepts lists, if the flag is one of the
+// settings to vary.
 func (t *tuner) splitLists(k *config.Knob) *config.Knob {
 	varied := slices.ContainsFunc(t.schema.Nixlbench.Runs.Get().Tuning.Knobs, func(s schema.Knob) bool { return slices.Contains(s.Flags, k.Flag.Name) })
 	if !varied || !k.Flag.List || len(k.Texts) != 1 {
