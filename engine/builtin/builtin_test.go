@@ -113,7 +113,7 @@ func TestErrors(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	// nixlbench 1.4.0 prints a row for this.
+	// The builtin program must report an error here, although nixlbench 1.4.0 prints a row.
 	for _, api := range apis {
 		args := []string{"--backend", "POSIX", "--filepath", dir, "--storage_enable_direct", "--start_block_size", "4097", "--max_block_size", "4097",
 			"--max_batch_size", "2", "--total_buffer_size", "8194", "--num_iter", "1", "--warmup_iter", "0", "--op_type", "WRITE", "--posix_api_type", api}

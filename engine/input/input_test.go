@@ -57,7 +57,7 @@ func TestOpen(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Errorf("%s is waited for", name)
 		}
-		// Regular ignores missing files: Open reports them.
+		// Regular ignores missing files, because Open reports them.
 		if err := input.Regular(name); (err != nil) != strings.HasSuffix(want, "regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -87,7 +87,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("read %q, %t, %v", text, large, err)
 	}
 
-	// A pipe that is already open, as if inherited.
+	// This pipe is already open, as if the process had inherited it.
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -108,8 +108,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestGlob checks that a file whose name is the pattern itself takes precedence, and
-// that names keep a leading ./ of the pattern.
+// TestGlob checks that a file with exactly the pattern as its name takes precedence, and
+// that names begin with ./ if the pattern does.
 func TestGlob(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"a1", "a[1]", "b2", "b1"} {

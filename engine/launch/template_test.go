@@ -65,8 +65,8 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// TestUnquotable checks that a value is rejected where its quotation marks would not
-// have the meaning that they need.
+// TestUnquotable checks that a template is rejected if it inserts a value where the
+// value's quotation marks would not work.
 func TestUnquotable(t *testing.T) {
 	for _, c := range []struct{ quote, text, want string }{
 		{"shell", `f "{{.X}}"`, "between quotation marks"},

@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/plan"
 )
 
-// blank is a plan whose flags the tests set.
+// blank is a plan to which the tests add flags.
 var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]data.Fact{
 	"source":      {Value: formula.Value{Kind: formula.Str, Str: "memory"}},
 	"destination": {Value: formula.Value{Kind: formula.Str, Str: "file"}},
@@ -39,12 +39,13 @@ func numbers(values map[string]int64) []fit.Flag {
 }
 
 // TestDirectAlignment checks that the file system's alignment determines whether direct
-// I/O of a block can be trusted, and that 512 bytes are assumed if it reports none.
+// I/O of a block can be trusted, and that the alignment is assumed to be 512 bytes if it
+// is unknown.
 func TestDirectAlignment(t *testing.T) {
 	r := rules(t, "POSIX")
 	for _, test := range []struct {
 		block, align int64
-		want         bool // whether there is a doubt
+		want         bool // whether the run has a doubt
 	}{
 		{13312, 0, false}, // 26 x 512
 		{13312, 512, false},
@@ -110,8 +111,8 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// TestWarnings checks that both forms of warnings are recognized, and that a table
-// keeps only some warnings, and only part of a long one.
+// TestWarnings checks that both forms of warnings are recognized. It also checks that a
+// table saves only a limited number of warnings, and only part of a long warning.
 func TestWarnings(t *testing.T) {
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for _, line := range []string{"WARNING: a", "Warning: b", "warning: c", "x WARNING: d", "WARNING:e", "Warning: " + strings.Repeat("ä", 40_000)} {
@@ -128,8 +129,8 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestObstacles checks conditions that are known only on the machine of the run and
-// prevent it from starting.
+// TestObstacles checks conditions that prevent a run from starting and that are known
+// only on the run's machine.
 func TestObstacles(t *testing.T) {
 	yes := formula.Value{Kind: formula.Bool, Bool: true}
 	pages := append(numbers(map[string]int64{"total_buffer_size": 4 << 20}), flag("use_hugepages", yes))
@@ -185,8 +186,9 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at
-// 10 MB/s: 3 block sizes by 2 batch sizes, of 7168 x 3 bytes, and twice the buffer.
+// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at 10
+// MB/s. The data is twice the buffer, plus 3 block sizes (7168 bytes in total) x 2 batch
+// sizes (3 in total) for each iteration.
 func TestTimeout(t *testing.T) {
 	flags := numbers(map[string]int64{"start_block_size": 1024, "max_block_size": 4096, "start_batch_size": 1, "max_batch_size": 2,
 		"num_iter": 1000, "warmup_iter": 0, "total_buffer_size": 5_000_000_000})

@@ -24,7 +24,7 @@ func load(t testing.TB) *schema.Schema {
 	return s
 }
 
-// read passes the lines of a text to a table.
+// read passes a text to a table, line by line.
 func read(t testing.TB, text string) *nixlbench.Table {
 	t.Helper()
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
@@ -141,7 +141,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestTableLong checks that only the first rows of an endless table are kept.
+// TestTableLong checks that only the first rows of an endless table are saved.
 func TestTableLong(t *testing.T) {
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for range 4096 {
@@ -196,7 +196,8 @@ func TestProbe(t *testing.T) {
 		if in.Release != release || len(in.Alike) != 1 || len(in.Differences) != 0 {
 			t.Errorf("%s was taken for %s (%v), differing in %v", release, in.Release, in.Alike, in.Differences)
 		}
-		// With another default and another flag, it is no known release.
+		// With a different default, a missing flag and an additional flag, the program
+		// does not match any known release.
 		delete(flags, "num_iter")
 		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: formula.Truth(false)}
 		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: formula.Number(1)}

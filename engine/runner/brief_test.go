@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCommands checks that briefs keep commands and reasons on request, and that records with
-// odd parts can still be read.
+// TestCommands checks that briefs contain commands and reasons if requested, and that
+// records with unusual parts can still be read.
 func TestCommands(t *testing.T) {
 	const hash = `"hash":"0000000000000000000000000000000000000000000000000000000000000000"`
 	file := filepath.Join(t.TempDir(), "r.jsonl")

@@ -36,7 +36,8 @@ func testMachine(t *testing.T) *machine {
 	}
 }
 
-// TestFarthest checks where etcd is considered to be, depending on what the user wrote.
+// TestFarthest checks where kvbench thinks that etcd is, depending on the endpoints that
+// the user specified.
 func TestFarthest(t *testing.T) {
 	const own = "http://127.0.0.1:2379"
 	tests := []struct {

@@ -12,8 +12,8 @@ import (
 	"kvbench/engine/runner"
 )
 
-// TestLines checks that output from both streams is split into lines. A line longer
-// than 64 KiB is cut, and the last line does not need a line end.
+// TestLines checks that output from both streams is split into lines. A line longer than
+// 64 KiB is cut, and the last line does not need a newline.
 func TestLines(t *testing.T) {
 	var got []string
 	exits := runner.Start(t.Context(), runner.Ending{}, []runner.Process{{
@@ -36,8 +36,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestOutlived checks that processes left behind in a process's group are killed when
-// the process ends, without a long delay.
+// TestOutlived checks that when a process ends, the processes that it leaves behind in
+// its group are killed without a long delay.
 func TestOutlived(t *testing.T) {
 	begin := time.Now()
 	exits := runner.Start(context.Background(), runner.Ending{Grace: time.Minute}, []runner.Process{{
@@ -48,7 +48,8 @@ func TestOutlived(t *testing.T) {
 	}
 }
 
-// TestTail checks that the end of a text is kept, starting at the beginning of a line.
+// TestTail checks that a tail contains the end of a text, starting at the beginning of a
+// line.
 func TestTail(t *testing.T) {
 	tail := runner.Tail{Size: 10}
 	for _, l := range []string{"first", "second", "third", "", " "} {
@@ -87,7 +88,7 @@ func TestJournalLocked(t *testing.T) {
 }
 
 // TestJournalTorn checks that an incomplete last line of any length is appended to the
-// other file, and that all other lines stay.
+// .torn file, and that the journal still contains all other lines.
 func TestJournalTorn(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "r.jsonl")

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDIOAlign checks that the reported alignment is sufficient for direct I/O, that a
-// missing folder has none, and that no file is left in the folder.
+// TestDIOAlign checks that the reported alignment is sufficient for direct I/O, that it
+// is 0 for a missing folder, and that no file is left in the folder.
 func TestDIOAlign(t *testing.T) {
 	dir := t.TempDir()
 	if got := dioAlign(filepath.Join(dir, "nowhere")); got != 0 {
@@ -41,7 +41,7 @@ func TestDIOAlign(t *testing.T) {
 	}
 }
 
-// TestMount checks that the innermost mount is found for a folder, also through a link.
+// TestMount checks that mountOf finds a folder's innermost mount, even through a link.
 func TestMount(t *testing.T) {
 	if fs, _ := mountOf("/proc/self/fd"); fs != "proc" {
 		t.Errorf("/proc/self/fd is on %q, want proc", fs)
@@ -58,7 +58,7 @@ func TestMount(t *testing.T) {
 	}
 }
 
-// TestInUse checks that a file that another process has open is in use.
+// TestInUse checks that inUse reports true for a file that another process has open.
 func TestInUse(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(name, nil, 0o600); err != nil {

@@ -7,8 +7,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestChecked checks that a file that ended one run is recognized in the next,
-// whatever its name, so that vet does not restart forever.
+// TestChecked checks that the next run recognizes a file that ended a run, whatever the
+// file's name is, so that vet does not restart forever.
 func TestChecked(t *testing.T) {
 	for _, name := range []string{"a.cue", "bad\xff.cue", "\u202e \"x\".cue"} {
 		over := diag.Errorf(diag.Pos{File: name}, "takes more than 5s")
@@ -30,8 +30,8 @@ func TestChecked(t *testing.T) {
 	}
 }
 
-// TestCheckedRest checks that a run resumes after the last file reported, and from the
-// beginning if that file is gone.
+// TestCheckedRest checks that a run resumes after the last file reported, or starts from
+// the beginning if that file no longer exists.
 func TestCheckedRest(t *testing.T) {
 	var targets []*target
 	for _, name := range []string{"a", "b/../b", "c\xff", "d"} {
