@@ -109,7 +109,7 @@ func TestPublished(t *testing.T) {
 	}
 	files, err := filepath.Glob("../engine/config/testdata/hf/*.json")
 	if err != nil || len(files) != len(published)+1 {
-		t.Errorf("%d files for %d models and one that is refused (%v)", len(files), len(published), err)
+		t.Errorf("%d files for %d models and one that is rejected (%v)", len(files), len(published), err)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	if count < 25 {
-		t.Errorf("%d files, want those of cue, models and the template", count)
+		t.Errorf("%d files, want the files in cue and models and the template", count)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestKnown(t *testing.T) {
 			continue
 		}
 		if got := plain.Replace(strings.ToLower(m.Name)); got != plain.Replace(e.Name) {
-			t.Errorf("%s is named %s inside", e.File, m.Name)
+			t.Errorf("%s contains the name %s", e.File, m.Name)
 		}
 		text, err := l.Text(e)
 		if err != nil || !strings.HasPrefix(string(text), "# Source: https://") {

@@ -179,7 +179,7 @@ func TestRefused(t *testing.T) {
 				text.WriteString(d.Error() + "\n")
 			}
 			if err == nil || !strings.Contains(text.String(), c.want) {
-				t.Errorf("%v, want it to say %q", text.String(), c.want)
+				t.Errorf("the error is %v, want it to contain %q", text.String(), c.want)
 			}
 		})
 	}
@@ -234,7 +234,7 @@ func TestQuoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !found || !strings.Contains(string(data), "\nolmo3:"+quoted) {
-		t.Errorf("families.cue has no such lines:\nolmo3:%s", quoted)
+		t.Errorf("families.cue does not contain these lines:\nolmo3:%s", quoted)
 	}
 	shared, err := os.ReadFile("families_shared.cue")
 	if err != nil {

@@ -70,7 +70,7 @@ var wholeRequests = map[string][2]int64{
 func TestWhole(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(wholeDir, "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Skipf("no whole config.json files in %s: %v", wholeDir, err)
+		t.Skipf("there are no complete config.json files in %s: %v", wholeDir, err)
 	}
 	var known []string
 	for _, want := range whole {
@@ -96,7 +96,7 @@ func TestWhole(t *testing.T) {
 	}
 	for _, file := range files {
 		if name := strings.TrimSuffix(filepath.Base(file), ".json"); !slices.Contains(known, name) {
-			t.Errorf("%s has no number here", file)
+			t.Errorf("the test has no numbers for %s", file)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestWhole(t *testing.T) {
 func TestWholeBeside(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(wholeDir, "nvidia--Llama-3.1-70B-Instruct-FP8.json"))
 	if err != nil {
-		t.Skipf("no whole config.json files in %s: %v", wholeDir, err)
+		t.Skipf("there are no complete config.json files in %s: %v", wholeDir, err)
 	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{

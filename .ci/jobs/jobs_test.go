@@ -131,7 +131,7 @@ func decode(t *testing.T, text []byte) *manifests {
 		case "Job":
 			err = yaml.UnmarshalStrict([]byte(doc), &m.job)
 		default:
-			t.Fatalf("%s is not expected: %v\n%s", kind.Kind, err, doc)
+			t.Fatalf("%s is an unexpected kind: %v\n%s", kind.Kind, err, doc)
 		}
 		if err != nil {
 			t.Fatalf("%v\n%s", err, doc)
@@ -241,12 +241,12 @@ func TestKubernetesSchema(t *testing.T) {
 			}
 			v["spec"].(map[string]any)["surprise"] = 1
 			if kinds[kind].Validate(v) == nil {
-				t.Errorf("job %d passes with an unknown field", i)
+				t.Errorf("job %d is valid even with an unknown field", i)
 			}
 		}
 	}
 	if seen["Job"] != len(jobs) || seen["Service"] != 5 {
-		t.Errorf("%v were checked", seen)
+		t.Errorf("the numbers of objects checked are %v", seen)
 	}
 }
 
@@ -282,7 +282,7 @@ func TestKubernetes(t *testing.T) {
 		}
 		pod := &spec.Template.Spec
 		if m.service != nil && (m.service.Spec.ClusterIP != "None" || pod.Subdomain != m.service.Name || m.service.Spec.Selector["batch.kubernetes.io/job-name"] != m.job.Name) {
-			t.Errorf("job %d: the service gives no names to the pods: %v", i, m.service)
+			t.Errorf("job %d: the service does not provide names for the pods: %v", i, m.service)
 		}
 		for _, name := range []string{m.job.Name, m.configMap.Name} {
 			if errs := validation.IsDNS1123Label(name); errs != nil {
@@ -303,7 +303,7 @@ func TestKubernetes(t *testing.T) {
 					t.Errorf("job %d requests %v of %s, with a limit of %v", i, request, name, n)
 				}
 				if strings.HasPrefix(string(name), "hugepages-2Mi") && n.Value()%(2<<20) != 0 {
-					t.Errorf("job %d: %d bytes are not whole huge pages", i, n.Value())
+					t.Errorf("job %d: %d bytes are not a whole number of huge pages", i, n.Value())
 				}
 			}
 		}
@@ -311,7 +311,7 @@ func TestKubernetes(t *testing.T) {
 		for _, file := range []string{"job.sh", "points.sh", "preflight.sh"} {
 			text, err := os.ReadFile(filepath.Join(dir, file))
 			if err != nil || m.configMap.Data[file] != string(text) {
-				t.Errorf("job %d: the ConfigMap has another %s: %v", i, file, err)
+				t.Errorf("job %d: the ConfigMap has a different %s: %v", i, file, err)
 			}
 		}
 		etcd := j.nodes > 1 || slices.Contains(j.words, "nvlink")
@@ -341,7 +341,7 @@ func TestKubernetesDetails(t *testing.T) {
 	spec, c := pod(1)
 	limit(c, "nvidia.com/gpu", "1")
 	if c.SecurityContext == nil || !*c.SecurityContext.Privileged || !slices.Contains(c.Env, core.EnvVar{Name: "NVIDIA_GDS", Value: "enabled"}) {
-		t.Error("GDS without access to devices")
+		t.Error("the pod for GDS does not have access to devices")
 	}
 	claim, host := false, false
 	for _, v := range spec.Volumes {
@@ -368,7 +368,7 @@ func TestKubernetesDetails(t *testing.T) {
 	limit(c, "vpc.amazonaws.com/efa", "1")
 	limit(c, "hugepages-2Mi", "5Gi")
 	if !spec.HostNetwork || spec.DNSPolicy != core.DNSClusterFirstWithHostNet {
-		t.Error("no network of the node")
+		t.Error("the pod does not use the node's network")
 	}
 	_, c = pod(5)
 	limit(c, "nvidia.com/gpu", "2")
@@ -457,7 +457,7 @@ func kubernetesHostile(t *testing.T, v string) {
 	for _, file := range []string{"job.sh", "points.sh", "preflight.sh"} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil || m.configMap != nil && m.configMap.Data[file] != string(text) {
-			t.Errorf("%q: the ConfigMap has another %s: %v", v, file, err)
+			t.Errorf("%q: the ConfigMap has a different %s: %v", v, file, err)
 		}
 	}
 }

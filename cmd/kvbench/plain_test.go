@@ -56,7 +56,7 @@ func TestPlainEnglish(t *testing.T) {
 		seen++
 		for _, u := range unplain {
 			if found := u.phrase.FindString(text); found != "" {
-				t.Errorf("%s: %q: say %q", file, found, u.instead)
+				t.Errorf("%s: %q should be %q", file, found, u.instead)
 			}
 		}
 	}
@@ -90,6 +90,6 @@ func TestPlainEnglish(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 1000 {
-		t.Errorf("only %d texts seen", seen)
+		t.Errorf("only %d texts were found", seen)
 	}
 }

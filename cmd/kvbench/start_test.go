@@ -216,7 +216,7 @@ func BenchmarkSweep(b *testing.B) {
 				hands = append(hands, run(b, other, handBin, fmt.Sprint(pages), "DEEPSEEK_R1,"+oneFile+","))
 			}
 			if !same(b, out.Name(), other.Name()) {
-				b.Fatal("the two do not write the same")
+				b.Fatal("the two programs do not write the same output")
 			}
 			var peak int64
 			for _, c := range sweeps {

@@ -61,7 +61,7 @@ func TestTable(t *testing.T) {
 		lines := strings.Split(run(t, small(dir, "--op_type", op)...), "\n")
 		const heading = "Block Size (B)      Batch Size     B/W (GB/Sec)   Avg Lat. (us)  Avg Prep (us)  P99 Prep (us)  Avg Post (us)  P99 Post (us)  Avg Tx (us)    P99 Tx (us)    "
 		if lines[0] != "Creating file: "+filepath.Join(dir, "nixlbench_posix_test_file_initiator_0") || lines[2] != heading || strings.Trim(lines[3], "-") != "" {
-			t.Errorf("%s: it begins with %q", op, lines[:4])
+			t.Errorf("%s: the table begins with %q", op, lines[:4])
 		}
 		var sizes []string
 		for _, line := range lines[4:] {
@@ -119,7 +119,7 @@ func TestErrors(t *testing.T) {
 			"--max_batch_size", "2", "--total_buffer_size", "8194", "--num_iter", "1", "--warmup_iter", "0", "--op_type", "WRITE", "--posix_api_type", api}
 		switch out, err := try(t, args...); {
 		case err == nil || strings.HasPrefix(err.Error(), "open ") || strings.Contains(err.Error(), "io_uring_setup"):
-			t.Skip("this file system accepts any direct I/O, or none")
+			t.Skip("this file system accepts all direct I/O, or does not support it")
 		case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at offset ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
 			t.Errorf("%s: the error is %v\n%s", api, err, out)
 		}

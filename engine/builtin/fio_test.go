@@ -20,7 +20,7 @@ import (
 // medians, because other programs may use the disk at the same time.
 func TestFio(t *testing.T) {
 	if os.Getenv("KVBENCH_FIGURES") == "" {
-		t.Skip("measures a disk, which must not be in use: set KVBENCH_FIGURES")
+		t.Skip("set KVBENCH_FIGURES to measure a disk, which must not be in use")
 	}
 	if _, err := exec.LookPath("fio"); err != nil {
 		t.Skip("fio is not installed")
@@ -58,7 +58,7 @@ func TestFio(t *testing.T) {
 				slices.Sort(own)
 				slices.Sort(other)
 				ratio := own[runs/2] / other[runs/2]
-				t.Logf("builtin %.3f GB/s, fio %.3f GB/s: ratio %.3f", own[runs/2], other[runs/2], ratio)
+				t.Logf("builtin %.3f GB/s, fio %.3f GB/s, ratio %.3f", own[runs/2], other[runs/2], ratio)
 				switch {
 				case math.Abs(ratio-1) <= allowed:
 					return
@@ -132,7 +132,7 @@ func (j *fioJob) measureFio(t *testing.T, dir string) float64 {
 		did = result.Jobs[0].Write
 	}
 	if did.BW == 0 {
-		t.Fatalf("fio moved no data: %s", out)
+		t.Fatalf("fio did not move any data: %s", out)
 	}
 	return float64(did.BW) / 1e9
 }

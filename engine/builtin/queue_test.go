@@ -108,7 +108,7 @@ func TestShort(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			out := &hook{do: cancel}
 			if err := runTo(t, ctx, out, small(dir, "--op_type", "WRITE", "--posix_api_type", api, "--num_iter", "1000000000")...); !errors.Is(err, context.Canceled) {
-				t.Errorf("cancelled: the error is %v", err)
+				t.Errorf("after cancellation, the error is %v", err)
 			}
 		})
 	}

@@ -61,7 +61,7 @@ func TestMounts(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if mounts("") != nil {
-		t.Error("no folders are some")
+		t.Error("an empty list of folders is not empty")
 	}
 }
 

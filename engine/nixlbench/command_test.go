@@ -68,7 +68,7 @@ func FuzzQuote(f *testing.F) {
 		}
 	}
 	if shells == nil {
-		f.Skip("no shell here")
+		f.Skip("there is no shell")
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsRune(s, 0) || len(s) > 10000 {

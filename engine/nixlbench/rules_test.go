@@ -63,7 +63,7 @@ func TestDirectAlignment(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct I/O"); got != test.want {
-			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, verdict.Reasons)
+			t.Errorf("blocks of %d bytes on a file system with alignment %d: the reasons are %q", test.block, test.align, verdict.Reasons)
 		}
 	}
 }
@@ -99,14 +99,14 @@ func TestAsked(t *testing.T) {
 		for row := range strings.FieldsSeq(test.rows) {
 			block, batch, _ := strings.Cut(row, "x")
 			if !table.Line(fmt.Sprintf("%s %s 16.9 34.8 33.0 33.0 551.8 849.0 4.0 7.0", block, batch), true) {
-				t.Errorf("%s is no row", row)
+				t.Errorf("%s is not recognized as a row", row)
 			}
 		}
 		var f nixlbench.Facts
 		// A process that prints no table does not reduce the number of rows.
 		f.Tally([]*nixlbench.Table{table, nixlbench.NewTable(&load(t).Nixlbench, asked)})
 		if f.MissingRows != test.missing || f.UnaskedRows != test.unasked || f.RepeatedRows != test.repeated {
-			t.Errorf("%+v: %d are missing, %d not asked for, %d repeated", test, f.MissingRows, f.UnaskedRows, f.RepeatedRows)
+			t.Errorf("%+v: %d rows are missing, %d are unexpected, and %d are repeated", test, f.MissingRows, f.UnaskedRows, f.RepeatedRows)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func TestWarnings(t *testing.T) {
 		table.Line("Warning: again", true)
 	}
 	if n := len(table.Warnings); n != 100 {
-		t.Errorf("%d warnings are kept, want 100", n)
+		t.Errorf("%d warnings are saved, want 100", n)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestObstacles(t *testing.T) {
 			want string
 		}{{refused, test.refused}, {warnings, test.warn}} {
 			if text := strings.Join(c.got, "\n"); (text == "") != (c.want == "") || !strings.Contains(text, c.want) {
-				t.Errorf("%+v: it says %q, want %q", test.facts, text, c.want)
+				t.Errorf("%+v: the messages are %q, want %q", test.facts, text, c.want)
 			}
 		}
 	}

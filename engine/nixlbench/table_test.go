@@ -95,7 +95,7 @@ func TestCaptured(t *testing.T) {
 			t.Errorf("%s: %v, %v", file, err, table.Err())
 		}
 		if string(got) != want.rows {
-			t.Errorf("%s has the rows\n%s\nwant\n%s", file, got, want.rows)
+			t.Errorf("the rows of %s are\n%s\nwant\n%s", file, got, want.rows)
 		}
 		var facts nixlbench.Facts
 		facts.Tally([]*nixlbench.Table{table})
@@ -151,7 +151,7 @@ func TestTableLong(t *testing.T) {
 		table.Line(strings.TrimSuffix(line, "\n"), true)
 	}
 	if len(table.Rows) != 4096 || table.Count != 5000 || table.Err() != nil {
-		t.Fatalf("%d rows kept of %d and %v, want 4096 of 5000", len(table.Rows), table.Count, table.Err())
+		t.Fatalf("%d of %d rows are saved, with error %v; want 4096 of 5000", len(table.Rows), table.Count, table.Err())
 	}
 }
 
@@ -194,7 +194,7 @@ func TestProbe(t *testing.T) {
 		}
 		in := nixlbench.Identify(n, flags)
 		if in.Release != release || len(in.Alike) != 1 || len(in.Differences) != 0 {
-			t.Errorf("%s was taken for %s (%v), differing in %v", release, in.Release, in.Alike, in.Differences)
+			t.Errorf("%s was identified as %s (%v), which differs in %v", release, in.Release, in.Alike, in.Differences)
 		}
 		// With a different default, a missing flag and an additional flag, the program
 		// does not match any known release.
@@ -218,7 +218,7 @@ func TestProbe(t *testing.T) {
 		"odd default":  "<AllFlags><flag><file>x/utils.cpp</file><name>a</name><default>many</default><type>int32</type></flag></AllFlags>",
 	} {
 		if flags, err := nixlbench.ReadFlags(n.Runs.Get().Probe, []byte(text)); err == nil {
-			t.Errorf("%s gives %v", name, flags)
+			t.Errorf("the differences from %s are %v", name, flags)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func TestAlike(t *testing.T) {
 			flags[f.Name] = schema.OwnFlag{Type: era.Type, Default: era.Default}
 		}
 		if in := nixlbench.Identify(n, flags); !reflect.DeepEqual(in.Alike, want) || in.Release != want[len(want)-1] {
-			t.Errorf("%s is taken for %s of %v, want %v", release, in.Release, in.Alike, want)
+			t.Errorf("%s is identified as %s, one of %v, want one of %v", release, in.Release, in.Alike, want)
 		}
 	}
 }
@@ -266,7 +266,7 @@ func TestSplit(t *testing.T) {
 	} {
 		got, err := nixlbench.Split(command)
 		if (err != nil) != (want == nil) || err == nil && !reflect.DeepEqual(got, want) {
-			t.Errorf("%q is %q (%v), want %q", command, got, err, want)
+			t.Errorf("%q is split into %q (%v), want %q", command, got, err, want)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func TestCommands(t *testing.T) {
 		want := [][][]string{{{"x", "--a", "", "1 2"}, {"y"}}, {{"x", "z"}}, nil}
 		for i, rec := range read.List {
 			if got := rec.Commands(); keep && !reflect.DeepEqual(got, want[i]) || !keep && got != nil {
-				t.Errorf("record %d, kept %v: %q, want %q", i, keep, got, want[i])
+				t.Errorf("record %d, with commands %v: %q, want %q", i, keep, got, want[i])
 			}
 		}
 	}

@@ -71,7 +71,7 @@ func TestBriefs(t *testing.T) {
 			t.Errorf("%.60s: the error is %v, want %s", line, err, want)
 		}
 		if got != want {
-			t.Errorf("%.60s: it is %q, want %q", line, got, want)
+			t.Errorf("%.60s: the brief is %q, want %q", line, got, want)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func TestBriefsBounds(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	if os.Getenv("KVBENCH_FULL") == "" {
-		t.Skip("a file of 160 MB was not read: set KVBENCH_FULL")
+		t.Skip("set KVBENCH_FULL=1 to read a file of 160 MB as well")
 	}
 	// A row needs 96 bytes of memory, so 60 lines of 300,000 rows need too much.
 	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
@@ -177,11 +177,11 @@ func TestJournalLong(t *testing.T) {
 		t.Errorf("%d bytes were moved, want %d", len(got), len(torn)+1)
 	}
 	if got, _ := os.ReadFile(name); string(got) != lines {
-		t.Errorf("%d bytes are left, want %d", len(got), len(lines))
+		t.Errorf("the journal still has %d bytes, want %d", len(got), len(lines))
 	}
 	want := name + ":4: this line and 1 more are not kvbench results"
 	if j.Bad == nil || j.Bad.Error() != want {
-		t.Errorf("bad lines are %v, want %s", j.Bad, want)
+		t.Errorf("the error about bad lines is %v, want %s", j.Bad, want)
 	}
 	got := ""
 	for _, hash := range []string{"a", "b", "a", "b", "a", "c"} {
@@ -192,7 +192,7 @@ func TestJournalLong(t *testing.T) {
 		}
 	}
 	if got != "a1 b3 a4 - - - " {
-		t.Errorf("done are %s", got)
+		t.Errorf("the results found are %s", got)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestJournalEndless(t *testing.T) {
 			t.Errorf("the error is %v, want %s", err, want)
 		}
 		if info, err := os.Stat(name); err != nil || info.Size() != 1<<40 {
-			t.Errorf("it is %v now: %v", info, err)
+			t.Errorf("the file is now %v: %v", info, err)
 		}
 	}
 	write(t, name, ok+strings.Repeat("x", jsonl.MaxLine+1)+"\n"+ok)
@@ -244,7 +244,7 @@ func TestJournalTornElsewhere(t *testing.T) {
 			t.Errorf("the error is %v, want %s", err, test.want)
 		}
 		if got, _ := os.ReadFile(name); string(got) != text {
-			t.Errorf("the file is %q now", got)
+			t.Errorf("the file is now %q", got)
 		}
 		if _, err := os.Lstat(other); err == nil {
 			t.Error("the link was followed")
@@ -298,7 +298,7 @@ func TestJournalAdd(t *testing.T) {
 		data, _ := os.ReadFile(name)
 		if test.err != "" {
 			if err == nil || !strings.HasSuffix(err.Error(), test.err) || len(data) > 0 {
-				t.Errorf("the error is %v, and %d bytes are written", err, len(data))
+				t.Errorf("the error is %v, and %d bytes were written", err, len(data))
 			}
 			continue
 		}
@@ -332,7 +332,7 @@ func FuzzBriefs(f *testing.F) {
 			}
 		}
 		if len(res.List) > valid {
-			t.Errorf("%q: %d results of %d lines of JSON", text, len(res.List), valid)
+			t.Errorf("%q: %d results in %d lines of JSON", text, len(res.List), valid)
 		}
 		for _, r := range res.List {
 			if r.Value(runner.FromAny, "mode"); r.Point == "" {

@@ -29,7 +29,7 @@ func TestLines(t *testing.T) {
 	}
 	want := "1 a true false|0  true false|65536 xxxx false false|4 xxxx true false|4 last false false"
 	if strings.Join(out, "|") != want || len(out) != len(got)-1 {
-		t.Errorf("lines are %q, want %q and one of stderr", got, want)
+		t.Errorf("the lines are %q, want %q and one line from stderr", got, want)
 	}
 	if s := exits[0].String(); s != "exited with code 3" {
 		t.Errorf("it %s", s)
@@ -44,7 +44,7 @@ func TestOutlived(t *testing.T) {
 		Argv: []string{"sh", "-c", "trap '' TERM; sleep 3600 & exit 0"},
 	}}, func(runner.Line) {})
 	if d := time.Since(begin); d > 50*time.Second || !exits[0].OK() {
-		t.Errorf("after %v it %s", d, exits[0].String())
+		t.Errorf("after %v, the process %s", d, exits[0].String())
 	}
 }
 
@@ -59,11 +59,11 @@ func TestTail(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	if got := tail.Last(); got != "third" {
-		t.Errorf("the last is %q", got)
+		t.Errorf("the last line is %q", got)
 	}
 	tail.Line([]byte("\xff\x00"))
 	if got := tail.Last(); got != "?\x00" {
-		t.Errorf("the last is %q", got)
+		t.Errorf("the last line is %q", got)
 	}
 }
 
@@ -109,10 +109,10 @@ func TestJournalTorn(t *testing.T) {
 	j.Close()
 	for file, want := range map[string]string{name: line + line, name + ".torn": "earlier\n" + torn + "\n"} {
 		if got, _ := os.ReadFile(file); string(got) != want {
-			t.Errorf("%s holds %d bytes, want %d", file, len(got), len(want))
+			t.Errorf("%s contains %d bytes, want %d", file, len(got), len(want))
 		}
 	}
 	if j.Torn != name+".torn" {
-		t.Errorf("it went to %q", j.Torn)
+		t.Errorf("the line was moved to %q", j.Torn)
 	}
 }

@@ -42,7 +42,7 @@ func TestSurfaces(t *testing.T) {
 		}
 	}
 	if good < 16 {
-		t.Errorf("%s: only %d of 20 seeds find it", hidden.name, good)
+		t.Errorf("%s: only %d of 20 seeds find the best setting", hidden.name, good)
 	}
 }
 
@@ -60,10 +60,10 @@ func TestOrder(t *testing.T) {
 	}
 	first := order(7, 1)
 	if order(7, 1) != first {
-		t.Error("the same seed gives another order")
+		t.Error("the same seed results in a different order")
 	}
 	if order(8, 1) == first {
-		t.Error("another seed gives the same order")
+		t.Error("a different seed results in the same order")
 	}
 	s := New(surfaces[0].knobs, Options{Seed: 7, MaxRuns: 100})
 	text := ""
@@ -138,7 +138,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%d: the winner is %v", outcome, w)
 		}
 		if _, ok := s.Gain(&Trial{}); ok {
-			t.Errorf("%d: there is a gain over nothing", outcome)
+			t.Errorf("%d: there is a gain although the default has no measurements", outcome)
 		}
 		if want := map[Outcome]int{Failed: calls}[outcome]; s.Runs != want || s.Stopped != (outcome == Stopped) {
 			t.Errorf("%d: %d runs after %d calls, stopped %v", outcome, s.Runs, calls, s.Stopped)
@@ -148,7 +148,7 @@ func TestFailures(t *testing.T) {
 		s := New(knobs, Options{Seed: 1, MaxRuns: 20})
 		s.Run(func(Point, int) (float64, Outcome) { return wrong, Measured })
 		if w := s.Winner(); w != nil {
-			t.Errorf("%v is the best", wrong)
+			t.Errorf("the best point is %v, want none", wrong)
 		}
 	}
 	// The measurements made before the search was stopped count, and the search does not

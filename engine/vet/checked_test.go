@@ -14,7 +14,7 @@ func TestChecked(t *testing.T) {
 		over := diag.Errorf(diag.Pos{File: name}, "takes more than 5s")
 		next := Checked{}.Add(over, 0)
 		if next == nil {
-			t.Fatalf("%q: no run goes on", name)
+			t.Fatalf("%q: the run cannot be resumed", name)
 		}
 		text, err := json.Marshal(next)
 		if err != nil {
@@ -25,7 +25,7 @@ func TestChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		if read.Add(over, 0) != nil {
-			t.Errorf("%q ends run after run", name)
+			t.Errorf("%q: the run is resumed although the file already ended one", name)
 		}
 	}
 }

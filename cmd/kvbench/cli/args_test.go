@@ -29,7 +29,7 @@ func TestWithout(t *testing.T) {
 	for _, f := range planFlags(t) {
 		for _, name := range append(slices.Clone(f.aka), f.name) {
 			if hint := s.Lacks(name); hint != "" {
-				t.Errorf("%s means --%s, and: %s", name, f.name, hint)
+				t.Errorf("%s is the flag --%s, but the hint is: %s", name, f.name, hint)
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func FuzzNormalize(f *testing.F) {
 		}
 		again, same, err := normalize(words, flags, false, none, none)
 		if err != nil || !slices.Equal(words, again) || len(given) != len(same) {
-			t.Errorf("%q gives %q, and that %q (%v)", args, words, again, err)
+			t.Errorf("%q is normalized to %q, which is normalized to %q (%v)", args, words, again, err)
 		}
 	})
 }
@@ -92,7 +92,7 @@ func TestMakers(t *testing.T) {
 	}
 	for _, m := range makers() {
 		if c := m.command(&app{schema: s}); c.name != m.name {
-			t.Errorf("%s makes the command %s", m.name, c.name)
+			t.Errorf("%s creates the command %s", m.name, c.name)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // TestInitCUE checks that the files written by init pass cue vet without network access.
 func TestInitCUE(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the cue command")
+		t.Skip("skipped, because it builds the cue command")
 	}
 	t.Parallel()
 	dir := t.TempDir()
@@ -44,7 +44,7 @@ func TestInitCUE(t *testing.T) {
 	}
 	os.WriteFile(arch, []byte(strings.Replace(string(text), "kv_bytes_per_token:", "kv_bytes_a_token:", 1)), 0o644)
 	if out, err := vet(); err == nil || !strings.Contains(out, "kv_bytes_a_token: field not allowed") {
-		t.Errorf("a wrong field passes: %v\n%s", err, out)
+		t.Errorf("cue vet accepts an unknown field: %v\n%s", err, out)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestPreCommit(t *testing.T) {
 	hook := filepath.Join(dir, "kvbench")
 	list, err := exec.Command("git", "-C", "../../..", "ls-files", "-co", "--exclude-standard").Output()
 	if err != nil {
-		t.Skip("this is not a git checkout")
+		t.Skip("not in a git checkout")
 	}
 	for name := range strings.FieldsSeq(string(list)) {
 		data, err := os.ReadFile(filepath.Join("../../..", name))
@@ -126,7 +126,7 @@ func TestPreCommit(t *testing.T) {
 	must(mine, "git", "add", "-A")
 	out, err := run(mine, "git", "commit", "-qm", "bad")
 	if err == nil || !strings.Contains(out, `my_model_7b.yaml:2:1: unknown key "num_layer": not a parameter of my_model`) {
-		t.Errorf("a bad file is committed: %v\n%s", err, out)
+		t.Errorf("a bad file was committed: %v\n%s", err, out)
 	}
 	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layers: 33\nkv_heads: 8\nhead_dim: 128\n")
 	must(mine, "git", "add", "-A")
@@ -143,7 +143,7 @@ func TestPreCommit(t *testing.T) {
 		must(mine, "git", "add", "-A")
 		out, err := run(mine, "git", "commit", "-qm", message)
 		if err == nil || !strings.Contains(out, want) {
-			t.Errorf("%s is committed: %v\n%s", message, err, out)
+			t.Errorf("%s was committed: %v\n%s", message, err, out)
 		}
 	}
 	write("arch/my_model.cue", strings.ReplaceAll(string(text), "head_dim", "head_size"))

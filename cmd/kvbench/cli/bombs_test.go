@@ -40,7 +40,7 @@ var bombs = map[string]struct{ text, want string }{
 // limit is the default of five seconds; otherwise, it is shorter.
 func TestBombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	limit := "300ms"
 	if full() {
@@ -72,7 +72,7 @@ func TestBombs(t *testing.T) {
 					file = filepath.Join("arch", file)
 				}
 				if r.code != 1 || !strings.HasPrefix(r.stderr, file+": "+bomb.want) || strings.Contains(r.stderr, "goroutine") || r.stdout != "" {
-					t.Errorf("%v: exit code %d in %v; said %.300q", args, r.code, r.took, r.stderr)
+					t.Errorf("%v: exit code %d in %v; stderr is %.300q", args, r.code, r.took, r.stderr)
 				}
 			}
 			if !strings.HasPrefix(bomb.text, "a0") {
@@ -81,7 +81,7 @@ func TestBombs(t *testing.T) {
 			// The error names the file that takes too much, not the file that refers to
 			// it. Even a busy machine can read both files within this limit.
 			if r := limited(t, "1s", dir, "kvcache", "--model", "m.cue", "--isl", "16"); r.code != 1 || !strings.HasPrefix(r.stderr, "a.cue: takes more than ") {
-				t.Errorf("exit code %d; said %.300q", r.code, r.stderr)
+				t.Errorf("exit code %d; stderr is %.300q", r.code, r.stderr)
 			}
 		})
 	}

@@ -43,7 +43,7 @@ type reply struct {
 func chromium(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it starts a browser")
+		t.Skip("skipped, because it starts a browser")
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -51,7 +51,7 @@ func chromium(t *testing.T) string {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%s is skipped: no Chromium is installed\n", t.Name())
-	t.Skip("no Chromium is installed")
+	t.Skip("Chromium is not installed")
 	return ""
 }
 
@@ -192,7 +192,7 @@ func (b *browser) ask(method string, params, result any) {
 			}
 		}
 	case <-time.After(60 * time.Second):
-		b.t.Fatalf("%s: no answer", method)
+		b.t.Fatalf("%s: the browser did not answer", method)
 	}
 }
 
@@ -206,7 +206,7 @@ func (b *browser) open(file string, width int, scheme string) {
 	select {
 	case <-b.loaded:
 	case <-time.After(60 * time.Second):
-		b.t.Fatalf("%s does not load", file)
+		b.t.Fatalf("%s did not load", file)
 	}
 }
 
@@ -305,7 +305,7 @@ func (b *browser) download(selector string) string {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	b.t.Fatalf("%s saves nothing", selector)
+	b.t.Fatalf("a click on %s did not save a file", selector)
 	return ""
 }
 
@@ -363,7 +363,7 @@ func (b *browser) check(what string) {
 		return r.width > 0 && (r.right > document.documentElement.clientWidth + 0.5 || r.left < -0.5);
 	}).map(e => e.tagName + "." + e.className)`, &wide)
 	if len(wide) > 0 || b.number("document.documentElement.scrollWidth - document.documentElement.clientWidth") > 0 {
-		b.t.Errorf("%s: wider than the window: %v", what, wide)
+		b.t.Errorf("%s: these elements are wider than the window: %v", what, wide)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

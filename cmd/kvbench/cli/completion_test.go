@@ -110,7 +110,7 @@ done`
 	text, err := cmd.CombinedOutput()
 	got := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	if err != nil || len(got) != len(tests) {
-		t.Fatalf("%v: %d completions of %d\n%s", err, len(got), len(tests), text)
+		t.Fatalf("%v: %d of %d lines were completed\n%s", err, len(got), len(tests), text)
 	}
 	for i, test := range tests {
 		if strings.TrimSpace(got[i]) != test.want {

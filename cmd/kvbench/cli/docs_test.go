@@ -40,7 +40,7 @@ echo '{"fio version": "fio-3.33", "jobs": [{"error": 0, "read": {"io_bytes": '"$
 // an sh block must succeed. KVBENCH_UPDATE=1 rewrites the documents.
 func TestDocs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	t.Parallel()
 	bin := t.TempDir()
@@ -59,7 +59,7 @@ func TestDocs(t *testing.T) {
 	}
 	guides, err := filepath.Glob("../../../docs/*.md")
 	if err != nil || len(guides) == 0 {
-		t.Fatalf("no guides: %v", err)
+		t.Fatalf("no guides were found: %v", err)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
 	ran := 0
@@ -128,7 +128,7 @@ func TestDocs(t *testing.T) {
 		})
 	}
 	if ran < 100 {
-		t.Errorf("only %d commands were run: the test misses blocks", ran)
+		t.Errorf("only %d commands were run, so the test does not find all blocks", ran)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestGuideLines(t *testing.T) {
 		}
 	}
 	if arch, model := lines["arch/toy.cue"], lines["toy_7b.yaml"]; arch == 0 || model == 0 || arch+model > 15 {
-		t.Errorf("%d and %d lines, want at most 15 together", arch, model)
+		t.Errorf("%d and %d lines, want at most 15 in total", arch, model)
 	}
 	for _, file := range []string{"windowed.yaml", "latent.yaml", "hybrid.yaml", "varied.yaml"} {
 		if n := lines[file]; n == 0 || n > 9 {
@@ -217,7 +217,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	if len(first) < 2 || strings.Contains(first[0], "warning:") || strings.Contains(first[0], "hint:") || !strings.Contains(first[0], "\nnixlbench ") {
-		t.Errorf("the first command warns or plans nothing:\n%s", first)
+		t.Errorf("the first command prints a warning, or does not print a plan:\n%s", first)
 	}
 	gate, err := os.ReadFile("../../../.ci/run")
 	if err != nil {
@@ -225,7 +225,7 @@ func TestReadme(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(gate), "step \"test (the README's command)\"\n")
 	if command, _, _ := strings.Cut(after, "\n"); len(first) < 2 || first[1] != "$ "+command+"\n" {
-		t.Errorf("the README tests with %q, the gate with %q", first[1], command)
+		t.Errorf("the README's test command is %q, but .ci/run uses %q", first[1], command)
 	}
 	// The picture must be well-formed, suit light and dark pages, and show the numbers
 	// that the first command prints.
@@ -282,18 +282,18 @@ func TestDocLinks(t *testing.T) {
 				to = path.Join(path.Dir(name), m[1])
 			}
 			if _, err := os.Stat("../../../" + to); err != nil {
-				t.Errorf("%s: %s leads nowhere", name, m[0])
+				t.Errorf("%s: the link %s leads nowhere", name, m[0])
 			} else if m[2] != "" && !slices.Contains(anchors[to], m[2]) {
-				t.Errorf("%s: %s: the headings are %s", name, m[0], anchors[to])
+				t.Errorf("%s: no heading matches the link %s; the headings are %s", name, m[0], anchors[to])
 			}
 		}
 	}
 	if links < 40 {
-		t.Errorf("only %d links seen", links)
+		t.Errorf("only %d links were found", links)
 	}
 	for name := range docs {
 		if dir, file := path.Split(name); dir == "docs/" && file != "README.md" && !strings.Contains(docs["docs/README.md"], "("+file) {
-			t.Errorf("docs/README.md does not name %s", name)
+			t.Errorf("docs/README.md does not list %s", name)
 		}
 	}
 }

@@ -166,13 +166,13 @@ func fakeKubectl() {
 	case len(args) == 4 && args[0] == "logs" && args[2] == "-c" && args[3] == "nixlbench":
 		logs, _ := filepath.Glob(filepath.Join(cluster, "*", filepath.Base(args[1])+".log"))
 		if len(logs) != 1 {
-			fail(fmt.Errorf("no pod %s", args[1]))
+			fail(fmt.Errorf("there is no pod %s", args[1]))
 		}
 		text, err := os.ReadFile(logs[0])
 		fail(err)
 		os.Stdout.Write(text)
 	default:
-		fail(fmt.Errorf("kubectl %q is not imitated", args))
+		fail(fmt.Errorf("the fake kubectl does not support %q", args))
 	}
 }
 
@@ -390,7 +390,7 @@ func fakeDocker() {
 		return
 	}
 	if !slices.Equal(args, []string{"compose", "up", "--exit-code-from", "nixlbench"}) {
-		fail(fmt.Errorf("docker %q is not imitated", args))
+		fail(fmt.Errorf("the fake docker does not support %q", args))
 	}
 	text, err := os.ReadFile("compose.yaml")
 	fail(err)

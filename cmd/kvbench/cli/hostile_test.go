@@ -159,7 +159,7 @@ var passes = []string{"yaml huge scalar", "cue costly pattern", "config.json wid
 // file.
 func TestHostileFiles(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	for i, test := range hostile {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
@@ -183,13 +183,13 @@ func TestHostileFiles(t *testing.T) {
 					code = 0
 				}
 				if !strings.HasPrefix(r.stderr, test.want) || r.code != code {
-					t.Errorf("%s: exit code %d in %v; said %.500q, want %d and %q", command[0], r.code, r.took, r.stderr, code, test.want)
+					t.Errorf("%s: exit code %d in %v, stderr %.500q; want %d and %q", command[0], r.code, r.took, r.stderr, code, test.want)
 				}
 				if n := strings.Count(r.stderr, "\n"+test.file) + 1; n > 21 {
-					t.Errorf("%s: told of %d problems", command[0], n)
+					t.Errorf("%s: %d problems were reported", command[0], n)
 				}
 				if n := len(r.stderr); n > 30_000 {
-					t.Errorf("%s: said %d bytes", command[0], n)
+					t.Errorf("%s: stderr has %d bytes", command[0], n)
 				}
 				if r.used > 10*time.Second {
 					t.Errorf("%s: took %v of processor time", command[0], r.used)
@@ -206,7 +206,7 @@ func TestHostileFiles(t *testing.T) {
 // followed by the number of remaining problems.
 func TestProblemsCounted(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	t.Parallel()
 	dir := t.TempDir()
@@ -224,7 +224,7 @@ func TestProblemsCounted(t *testing.T) {
 			}
 			r := limited(t, "1m", dir, append(slices.Clone(command), file)...)
 			if n := strings.Count("\n"+r.stderr, "\n"+file+":"); n != 21 || !strings.HasSuffix(r.stderr, file+": and 19980 more\n") {
-				t.Errorf("%s %s: %d problems, at the end %q", command[0], file, n, r.stderr[max(0, len(r.stderr)-80):])
+				t.Errorf("%s %s: %d problems, and stderr ends with %q", command[0], file, n, r.stderr[max(0, len(r.stderr)-80):])
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func TestProblemsCounted(t *testing.T) {
 func TestModelsHostile(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	dir := t.TempDir()
 	for file, text := range map[string]string{
@@ -260,7 +260,7 @@ func TestModelsHostile(t *testing.T) {
 // format; otherwise, it tries only text.
 func TestVetGoesOn(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	dir := t.TempDir()
 	// This file has few values, so no other limit is exceeded first.

@@ -492,7 +492,7 @@ func TestLaunchSecrets(t *testing.T) {
 	j.must(".", "kvbench", "launch", "--format", "sh", "-o", "job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64",
 		"--backend", "AZURE_BLOB", "--azure_blob_connection_string", "geheim-1", "--obj_secret_key", "geheim-2")
 	if text, err := j.run(".", "grep", "-r", "geheim", "job"); err == nil {
-		t.Errorf("a secret is in the job: %s", text)
+		t.Errorf("the job contains a secret: %s", text)
 	}
 	text, err := j.run(".", filepath.Join(j.dir, "job/job.sh"))
 	if err == nil || !strings.Contains(text, ": the environment variable AWS_SECRET_ACCESS_KEY, which holds a secret, is not set: set it, for example with --setup\n") {
@@ -508,7 +508,7 @@ func TestLaunchSecrets(t *testing.T) {
 		t.Errorf("with the secret: %v\n%s", err, text)
 	}
 	if text, err := j.run(".", "grep", "-r", "it's", "job/logs"); err == nil {
-		t.Errorf("a secret is in the logs: %s", text)
+		t.Errorf("the logs contain a secret: %s", text)
 	}
 }
 
@@ -517,7 +517,7 @@ func TestLaunchSecrets(t *testing.T) {
 func TestLaunchFio(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("fio"); err != nil {
-		t.Skip("fio is not installed: no job was run with it")
+		t.Skip("fio is not installed, so no job was run with it")
 	}
 	j := newJob(t)
 	for _, direction := range [][]string{{"file", "memory"}, {"memory", "file"}} {
@@ -556,7 +556,7 @@ func TestLaunchMPI(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
 	if _, err := exec.LookPath("mpirun"); err != nil {
-		t.Skip("mpirun is not installed: no job was run with it")
+		t.Skip("mpirun is not installed, so no job was run with it")
 	}
 	if err := os.Mkdir(filepath.Join(j.dir, "meet"), 0o755); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ func TestEtcdHere(t *testing.T) {
 	t.Parallel()
 	name, err := os.Hostname()
 	if err != nil || name == "" || strings.HasPrefix(name, "localhost") {
-		t.Skip("this machine has no name of its own")
+		t.Skip("this machine has no host name of its own")
 	}
 	profile := func(more ...string) (stdout, stderr string) {
 		cmd := exec.Command("kvbench", append(smallRun(t)[:7], append([]string{"--backend", "UCX", "--dry_run", "--etcd_endpoints", "http://" + name + ":2379"}, more...)...)...)

@@ -274,12 +274,12 @@ func TestPageUse(t *testing.T) {
 	first := b.text(readout)
 	for _, want := range []string{"1 GB/s", "4 KiB", "2%", "nixlbench --backend UCX --op_type READ --start_block_size 4096 ", `'/mnt/it'"'"'s here'`} {
 		if !strings.Contains(first, want) {
-			t.Errorf("the first mark says\n%s\nwhich lacks %q", first, want)
+			t.Errorf("the text of the first mark is\n%s\nwhich lacks %q", first, want)
 		}
 	}
 	b.key("End")
 	if got := b.text(readout); !strings.Contains(got, "Not trusted: the consistency check failed") || !strings.Contains(got, "100 GB/s") {
-		t.Errorf("the last mark says\n%s", got)
+		t.Errorf("the text of the last mark is\n%s", got)
 	}
 	b.key("Escape")
 	if got := b.text(readout); got != "" {
@@ -298,20 +298,20 @@ func TestPageUse(t *testing.T) {
 	b.key("Escape")
 	b.mouse(place.X+5, place.Y-4, false)
 	if got := b.until(readout, first); got != first {
-		t.Errorf("the mouse says\n%s\nand the keyboard\n%s", got, first)
+		t.Errorf("with the mouse, the text is\n%s\nand with the keyboard\n%s", got, first)
 	}
 	b.mouse(place.X, place.Y, true)
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className`, "ring kept"); got != "ring kept" {
-		t.Errorf("a click does not keep the mark: %s", got)
+		t.Errorf("a click does not pin the mark: %s", got)
 	}
 	b.mouse(place.X+400, place.Y-150, false)
 	if got := b.text(readout); got != first {
-		t.Errorf("the mark is not kept:\n%s", got)
+		t.Errorf("the mark is not pinned:\n%s", got)
 	}
 	// The mark stays pinned in another color scheme, for which the chart is redrawn.
 	b.scheme("dark")
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
-		t.Errorf("in another color scheme, the mark is not kept: %s", got)
+		t.Errorf("in another color scheme, the mark is not pinned: %s", got)
 	}
 	b.save("use")
 	// Redrawing the chart creates a new button, which may take a while.
@@ -417,7 +417,7 @@ func TestPageOfMany(t *testing.T) {
 	}
 	t.Logf("%v, %v of processors, %d MiB, a page of %d bytes", wall, cpu, mib, info.Size())
 	if info.Size() > 5_000_000 {
-		t.Errorf("the page has %d bytes, want at most 5 MB", info.Size())
+		t.Errorf("the page is %d bytes long, want at most 5 MB", info.Size())
 	}
 	if !testing.Short() && cpu > slower*2*time.Second {
 		t.Errorf("the page took %v of processors, want at most 2 s", cpu)

@@ -22,7 +22,7 @@ func realNixlbench(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skip("SKIPPED: there is no nixlbench in PATH, so nothing was run with the real program")
+	t.Skip("SKIPPED: nixlbench is not in PATH, so nothing was run with the real program")
 	return ""
 }
 
@@ -53,10 +53,10 @@ func TestProfileReal(t *testing.T) {
 			maps.DeleteFunc(row, func(name string, n float64) bool { return strings.HasPrefix(name, "timed_") && n >= 1 })
 		}
 		if want := printedRows(t, out); !slices.EqualFunc(got[0].Rows, want, maps.Equal) {
-			t.Errorf("%q records %v, and printed is %v", args, got[0].Rows, want)
+			t.Errorf("the result of %q has rows %v, but the output has %v", args, got[0].Rows, want)
 		}
 		if left, err := os.ReadDir(data); err != nil || len(left) > 0 {
-			t.Errorf("%q leaves %v (%v)", args, left, err)
+			t.Errorf("%q left %v behind (%v)", args, left, err)
 		}
 		return got
 	}
@@ -82,7 +82,7 @@ func TestProfileReal(t *testing.T) {
 	t.Run("names", func(t *testing.T) {
 		args := append(storage, "--filenames", "*")
 		if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
-			t.Skip("this release takes no names")
+			t.Skip("this release does not accept names")
 		}
 		good(t, run(t, args...))
 	})
@@ -143,7 +143,7 @@ func printedRows(t *testing.T, results string) []map[string]float64 {
 	}
 	files, err := filepath.Glob(results + ".*.txt")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no output is kept beside %s (%v)", results, err)
+		t.Fatalf("no output was saved next to %s (%v)", results, err)
 	}
 	// There is one file for each attempt of a run that was restarted.
 	text, err := os.ReadFile(files[len(files)-1])

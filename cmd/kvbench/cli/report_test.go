@@ -31,7 +31,7 @@ func writeResults(t testing.TB, name string, n int) {
 	}
 	parts := regexp.MustCompile(`"hash":"[0-9a-f]{64}","point":"[0-9a-f]{64}"|"isl":\{"value":256|"bandwidth_gb_per_s":16.925787`).FindAllIndex(line, -1)
 	if len(parts) != 3 {
-		t.Fatalf("there are %d places to change in %s", len(parts), line)
+		t.Fatalf("%d parts of the text can be replaced in %s", len(parts), line)
 	}
 	f, err := os.Create(name)
 	if err != nil {

@@ -78,6 +78,6 @@ func (test resumeTest) run(t *testing.T) {
 		}
 	}
 	if good != 3 {
-		t.Errorf("%v: %d runs are ok, want 3", test.more, good)
+		t.Errorf("%v: %d runs succeeded, want 3", test.more, good)
 	}
 }

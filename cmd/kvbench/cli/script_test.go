@@ -67,7 +67,7 @@ func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
 func startsMany(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it starts hundreds of processes")
+		t.Skip("skipped, because it starts hundreds of processes")
 	}
 }
 
@@ -75,7 +75,7 @@ func startsMany(t *testing.T) {
 func needsFull(t *testing.T) {
 	t.Helper()
 	if !full() {
-		t.Skip("it takes many seconds: set KVBENCH_FULL=1 to run it")
+		t.Skip("skipped, because it takes many seconds; set KVBENCH_FULL=1 to run it")
 	}
 }
 
@@ -225,7 +225,7 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	ts.Fatalf("process %d is still there", pid)
+	ts.Fatalf("process %d is still running", pid)
 }
 
 // zombie reports whether a process has ended but its parent has not waited for it yet.

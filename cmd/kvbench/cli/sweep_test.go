@@ -44,7 +44,7 @@ func TestSweepInterrupt(t *testing.T) {
 		t.Errorf("exit code %d, want 130", code)
 	}
 	if d := time.Since(begin); d > 30*time.Second {
-		t.Errorf("took %v to end", d)
+		t.Errorf("the sweep took %v to end", d)
 	}
 	out := string(append(some, rest...))
 	if !strings.HasSuffix(out, "\n") {
@@ -52,7 +52,7 @@ func TestSweepInterrupt(t *testing.T) {
 	}
 	for line := range strings.Lines(out) {
 		if strings.Count(line, ",") != 11 {
-			t.Fatalf("not a whole row: %q", line)
+			t.Fatalf("not a complete row: %q", line)
 		}
 	}
 	if want := "kvbench: note: 1000000000000 points: tp_size 100, isl 10000, num_requests 100, page_size 10000\n"; stderr.String() != want {
@@ -95,7 +95,7 @@ func TestSweepInterruptFile(t *testing.T) {
 		t.Errorf("exit code %d, want 130", code)
 	}
 	if _, names := files(); names != nil {
-		t.Errorf("%v is left", names)
+		t.Errorf("%v is left behind", names)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestSweepIgnores(t *testing.T) {
 		cmd.Process.Signal(syscall.SIGHUP)
 	}
 	if _, err := io.ReadFull(stdout, make([]byte, 1<<22)); err != nil {
-		t.Errorf("rows end: %v", err)
+		t.Errorf("the rows end: %v", err)
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	io.Copy(io.Discard, stdout)
@@ -134,7 +134,7 @@ func TestSweepInterruptPipe(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "rows.csv")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skipf("no named pipes here: %v", err)
+		t.Skipf("named pipes are not available: %v", err)
 	}
 	cmd := exec.Command("kvbench", append(endless, "--output", pipe)...)
 	stderr, err := cmd.StderrPipe()

@@ -97,7 +97,7 @@ func TestTuneSeeds(t *testing.T) {
 		}
 		runs, err := os.ReadFile(filepath.Join(cmd.Dir, "runs"))
 		if err != nil || r.Combinations != points || r.Runs > points/10 || len(runs) > r.Runs {
-			t.Errorf("seed %d: %d runs, %d of them got to their table, of %d combinations", seed, r.Runs, len(runs), r.Combinations)
+			t.Errorf("seed %d: %d runs, %d of which printed a table, for %d combinations", seed, r.Runs, len(runs), r.Combinations)
 		}
 		if r.Best.Status != "ok" || r.Best.Mean > 100 || len(r.Best.Values) < 2 {
 			t.Errorf("seed %d: the best is %+v", seed, r.Best)
@@ -108,7 +108,7 @@ func TestTuneSeeds(t *testing.T) {
 		failed, suspect = failed+r.Failed, suspect+r.SuspectRuns
 	}
 	if failed <= suspect || suspect == 0 {
-		t.Errorf("%d combinations failed, %d runs are suspect: the test needs both", failed, suspect)
+		t.Errorf("%d combinations failed, and %d runs are suspect, but the test needs both", failed, suspect)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestTuneResume(t *testing.T) {
 	}
 	after, err := os.ReadFile(filepath.Join(cmd.Dir, "r.jsonl"))
 	if err != nil || !strings.HasPrefix(string(after), string(before)) {
-		t.Errorf("the results of the interrupted search are gone: %v", err)
+		t.Errorf("the results of the interrupted search are lost: %v", err)
 	}
 	var r tuned
 	if err := json.Unmarshal(out, &r); err != nil || at(r.Best.Settings) == 0 {
