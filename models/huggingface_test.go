@@ -22,8 +22,8 @@ type cacheBytes struct {
 
 // published contains models whose geometry, from their config.json files, is in
 // engine/config/testdata/hf. The numbers were computed by hand from the geometry, as layers *
-// heads * (K + V) * 2 and with the formulas in vLLM's mamba_utils.py. They agree with the
-// logs of engines and with aiconfigurator for the models that these cover.
+// heads * (K + V) * 2 and with the formulas in vLLM's mamba_utils.py. Where
+// aiconfigurator or the logs of engines have numbers for a model, they are the same.
 var published = []cacheBytes{
 	{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0},
 	{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0},

@@ -107,7 +107,7 @@ type Job struct {
 	Folders   []Folder
 	Secrets   []string // environment variables
 	Points    []*Point
-	Point     *Point // set in files for one point
+	Point     *Point // set only in files that are for one point
 
 	has map[string]bool
 }

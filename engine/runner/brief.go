@@ -134,8 +134,8 @@ func (b *Brief) Commands() [][]string {
 	return list
 }
 
-// Value returns a value from a record. The name of the configuration file is nil if there was
-// none.
+// Value returns a value from a record. The name of the configuration file is nil if there
+// was no file.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {

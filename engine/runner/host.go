@@ -52,8 +52,8 @@ func ProbeHost(ctx context.Context) *Host {
 	return h
 }
 
-// minHidden is the minimum length of a secret from the environment that is
-// masked in output: shorter ones occur in many words.
+// minHidden is the minimum length of an environment variable's secret value that is
+// masked in output. Shorter values would match parts of other words.
 const minHidden = 8
 
 // userinfo is the part of a URL that may hold a password.

@@ -174,7 +174,7 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// A region reports a bandwidth that cannot be trusted, next to the optimum.
+		// Next to the optimum, there is a region with bandwidths that cannot be trusted.
 		name: "trap", knobs: storageKnobs, noise: 0.05, slow: 0.02,
 		value: func(p Point) float64 {
 			return 9 * bell(p[0], 5, 0.04) * bell(p[1], 3, 0.15) * bell(p[2], 1, 0.1) * []float64{1, 1.3, 0.9}[p[4]]

@@ -112,7 +112,7 @@ type Search struct {
 	Flat bool
 	// Stopped reports whether a measurement stopped the search.
 	Stopped bool
-	// Trials are all points in the order in which they were first requested.
+	// Trials contains all points, in the order in which the search first requested them.
 	Trials []*Trial
 
 	options Options

@@ -463,7 +463,7 @@ func (p *profile) tell(run *runner.Run) {
 	case !single:
 	case g.Flag != "" && !g.Given && !g.Own():
 		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
-			WithHint("to run it again after a failure, use another --%s on both hosts", g.Flag)
+			WithHint("to repeat the run after a failure, use another --%s on both hosts", g.Flag)
 	default:
 		d.WithHint("on the other host: %s", same)
 	}

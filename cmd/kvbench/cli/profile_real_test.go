@@ -133,7 +133,7 @@ func realPlans(t *testing.T) int {
 }
 
 // printedRows reads the rows from the output that is saved next to the results of one
-// run. A row is a line with the same number of numbers as a table has columns.
+// run. A row is a line with as many numbers as a table has columns.
 func printedRows(t *testing.T, results string) []map[string]float64 {
 	t.Helper()
 	layouts := map[int][]string{

@@ -11,7 +11,7 @@ import (
 var progressTime = 200 * time.Millisecond // some tests use shorter times
 
 // progress shows the progress of a long command. On a terminal, the progress is in the
-// last line, below all other output. Otherwise, each point is a line of its own. A
+// last line, below all other output. Otherwise, there is one line for each point. A
 // command with a single point shows no progress.
 type progress struct {
 	w        io.Writer

@@ -176,9 +176,10 @@ type resultsRun struct {
 	out     io.Writer
 }
 
-// each reads all files. It calls convert for every result to append its output, and then
-// use with the output of each part of a file, in order. It returns an error if there are
-// lines that are not results, but still uses the other lines.
+// each reads all files. For every result, it calls convert, which appends the output for
+// that result. For each part of a file, in order, it then calls use with the part's
+// output. It returns an error if there are lines that are not results, but still uses the
+// other lines.
 func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte, use func(out []byte) error) error {
 	var bad diag.List
 	for _, name := range r.files {

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// planShown returns what a plan shows: its quantities and the command.
+// planShown returns what a plan shows, which is its quantities and its command.
 func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
 
 // sweepShown returns what a sweep shows. It includes a field only if the condition uses
