@@ -89,7 +89,7 @@ func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 	case j.queues == nil:
 		return nil, fmt.Errorf("--%s is %s: expected %s", b.Reads["api"], diag.Printable(j.api), strings.Join(schema.Keys(b.Queues), " or "))
 	case j.threads > maxThreads:
-		return nil, fmt.Errorf("--%s is %d: the builtin program accepts at most %d", b.Reads["threads"], j.threads, maxThreads)
+		return nil, fmt.Errorf("--%s is %d, but the builtin program accepts at most %d", b.Reads["threads"], j.threads, maxThreads)
 	case j.firstBlock > j.lastBlock || j.firstBatch > j.lastBatch:
 		return nil, fmt.Errorf("the first block or batch size is greater than the last")
 	case j.lastBlock > piece/j.lastBatch:

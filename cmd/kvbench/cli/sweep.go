@@ -347,7 +347,7 @@ func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 			}
 		}
 		if needed != nil {
-			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty: it needs %s", q.Name, strings.Join(needed, " or ")))
+			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty, because it needs %s", q.Name, strings.Join(needed, " or ")))
 		}
 	}
 }
