@@ -100,7 +100,7 @@ func TestErrors(t *testing.T) {
 		"--total_buffer_size is 32767, but each of 2 threads needs 4 times 4096 bytes":                                small(dir, "--total_buffer_size", "32767"),
 		"--posix_api_type is aio: expected AIO or POSIXAIO or URING":                                                  small(dir, "--posix_api_type", "aio"),
 		"--num_iter is 0: expected at least 1":                                                                        small(dir, "--num_iter", "0"),
-		"--num_threads is 100000, but the builtin program accepts at most 256":                                            small(dir, "--num_threads", "100000"),
+		"--num_threads is 100000, but the builtin program accepts at most 256":                                        small(dir, "--num_threads", "100000"),
 		"the first block or batch size is greater than the last":                                                      small(dir, "--start_batch_size", "8"),
 		"unknown command line flag 'nope'":                                                                            small(dir, "--nope", "1"),
 		"flag '--num_iter' is missing its argument":                                                                   small(dir, "--num_iter"),
