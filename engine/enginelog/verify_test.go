@@ -419,7 +419,7 @@ KV Cache is allocated. #tokens: 400000, K size: 24.41 GB, V size: 24.41 GB`,
 	{from: "another format", model: "llama3.1-8b", flags: "kvcache_quant_mode=fp8", log: `
 Available KV cache memory: 3.81 GiB
 GPU KV cache size: 31,232 tokens`,
-		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format of the cache is different (--kvcache_quant_mode bf16)"}}},
+		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format is different (--kvcache_quant_mode bf16)"}}},
 	// 62 x 1152 B, not 61
 	{from: "draft layers", model: "deepseek-r1", log: `
 Available KV cache memory: 6.65 GiB

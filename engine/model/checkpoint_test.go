@@ -457,7 +457,7 @@ func TestBadCheckpoints(t *testing.T) {
 			`config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false, "hidden_size": 1280}`,
-			"config.json:1:126: use_mla is false, but latent vector sizes are set: engines disagree about which of these applies"},
+			"config.json:1:126: use_mla is false, but latent vector sizes are set, and engines disagree about which of these applies"},
 	} {
 		_, err := l.Model(write(t, "config.json", test.text), nil)
 		wantError(t, test.text, err, test.want)

@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// measurements returns the times of requests that take 5 us to start, 2 us for each
-// descriptor, and 1 us for each 25,000 bytes (25 GB/s). The noise arguments are relative
-// errors, which are applied to the times in turn.
+// measurements returns requests that take 5 us to start and 2 us per descriptor, and move 25,000
+// bytes per microsecond (25 GB/s). Each time is off by one of the fractions in noise.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {
@@ -23,8 +22,8 @@ func measurements(counts, sizes []float64, noise ...float64) []moved {
 	return list
 }
 
-// TestFitCost checks the costs that are fitted to exact times, to noisy times, and to times
-// that consist of only one of the parts.
+// TestFitCost checks fits to exact times, to noisy times, and to times that only some parts of
+// the cost affect.
 func TestFitCost(t *testing.T) {
 	sizes := []float64{4096, 65536, 1 << 20}
 	c, why := fitCost(measurements([]float64{1, 8, 64}, sizes))
@@ -39,8 +38,8 @@ func TestFitCost(t *testing.T) {
 	if c == nil || !near(c.descriptorUs, 2, 0.1) || !near(c.rate, 25_000, 0.1) || c.err < 0.01 || c.err > 0.05 {
 		t.Errorf("noisy: %+v, %s", c, why)
 	}
-	// If every request has 10 descriptors, the 5 us to start a request are counted as 0.5 us
-	// per descriptor.
+	// With 10 descriptors in each request, the 5 us to start add 0.5 us to the time per
+	// descriptor.
 	c, why = fitCost(measurements([]float64{10}, append(sizes, 16<<20)))
 	if c == nil || !c.together || c.startUs != 0 || !near(c.descriptorUs, 2.5, 1e-6) || !near(c.rate, 25_000, 1e-6) {
 		t.Errorf("one batch size: %+v, %s", c, why)
@@ -57,13 +56,13 @@ func TestFitCost(t *testing.T) {
 	}
 }
 
-// TestNoFit checks that no cost is fitted if there are too few points, if all points have the
-// same size, or if no cost fits the points.
+// TestNoFit checks that there is no fit if there are too few points, if all I/Os have the same
+// size, or if the times contradict each other.
 func TestNoFit(t *testing.T) {
 	for want, list := range map[string][]moved{
-		"at least 4":    measurements([]float64{1, 8, 64}, []float64{4096}),
-		"the same size": measurements([]float64{1, 8, 64, 128, 256}, []float64{4096}),
-		"do not fit":    {{1, 1024, 900}, {1, 4096, 3}, {8, 4096, 0.1}, {8, 1 << 20, 70000}, {64, 1024, 2}, {64, 1 << 22, 1}},
+		"at least 4":     measurements([]float64{1, 8, 64}, []float64{4096}),
+		"the same size":  measurements([]float64{1, 8, 64, 128, 256}, []float64{4096}),
+		"cannot explain": {{1, 1024, 900}, {1, 4096, 3}, {8, 4096, 0.1}, {8, 1 << 20, 70000}, {64, 1024, 2}, {64, 1 << 22, 1}},
 	} {
 		if c, why := fitCost(list); c != nil || !strings.Contains(why, want) {
 			t.Errorf("%+v, %q, want %q", c, why, want)

@@ -44,7 +44,7 @@ func (j *job) launchPair(out string, more ...string) {
 		"--backend", "UCX", "--source", "memory", "--destination", "memory"}, more...)...)
 }
 
-// ends checks that a job fails within the given time, and that its output matches want.
+// ends checks that a job fails within a time limit, and that its output matches want.
 func (j *job) ends(out, want string, limit time.Duration) {
 	j.Helper()
 	begun := time.Now()

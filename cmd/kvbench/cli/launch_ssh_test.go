@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// startSSH starts a server on the loopback interface and makes jobs reach it as hosts one and
-// two. The server is stopped when the test ends.
+// startSSH starts a server on the loopback interface, and stops it at the end of the
+// test. Jobs reach the server under the host names one and two.
 func (j *job) startSSH() {
 	j.Helper()
 	server, err := exec.LookPath("sshd")
@@ -66,7 +66,7 @@ func (j *job) startSSH() {
 	j.Fatalf("sshd does not answer: %v\n%s", err, out)
 }
 
-// setup returns a command that sets the test's environment variables on another host.
+// setup returns a command that sets some of the test's variables on another host.
 func (j *job) setup(names ...string) string {
 	text := "export PATH='" + filepath.Join(j.dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH") + "' GORACE=" + raceOptions
 	for _, v := range j.env {
@@ -121,8 +121,8 @@ func TestLaunchSSH(t *testing.T) {
 		t.Error(text)
 	}
 
-	// Only ssh can resolve the names of these hosts, and nixlbench needs a numeric address for
-	// ASIO.
+	// Only ssh can resolve the names of these hosts, but for ASIO, nixlbench needs a
+	// numeric address.
 	j.must(".", append([]string{"kvbench", "launch", "--format", "sh", "-o", "asio", "--runtime_type", "ASIO", "--setup", j.setup("FAKE_ETCD")}, pair...)...)
 	want := "the address of one was not found: specify it with --asio_address; the job ends\n"
 	if text, err := j.run(".", filepath.Join(j.dir, "asio/job.sh")); err == nil || text != want {
@@ -136,7 +136,7 @@ func TestLaunchSSH(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The arguments of the job's processes contain the name of the job's group.
+	// The arguments of a job's processes contain the name of its group.
 	running := func() string {
 		logs, _ := filepath.Glob(filepath.Join(j.dir, "stop/logs/*"))
 		if len(logs) != 1 {

@@ -89,7 +89,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("one of our files is treated as another program's: %s", line)
 		}
 	}
-	// The schema is skipped, and only files that are wrong on purpose are reported.
+	// vet skips the schema, and reports only files that are wrong on purpose.
 	cmd = exec.Command("kvbench", "vet", "-v", ".")
 	cmd.Dir = "../../.."
 	out, _ = cmd.CombinedOutput()
@@ -105,7 +105,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("one of our files is wrong: %s", line)
 		}
 	}
-	// The result must not depend on the path that the user gives for the folder.
+	// The result must not depend on which path to the folder the user specifies.
 	cmd = exec.Command("kvbench", "vet", ".")
 	cmd.Dir = "../../../models"
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -113,8 +113,8 @@ func TestVetOwn(t *testing.T) {
 	}
 }
 
-// TestVetMany vets more architectures than are kept in memory. Half of them import the schema,
-// and one is wrong. The models use the first two.
+// TestVetMany checks more architectures than vet keeps in memory at a time. Some of them
+// import the schema, one is wrong, and there are models of the first two.
 func TestVetMany(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
