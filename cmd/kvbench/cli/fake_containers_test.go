@@ -371,8 +371,8 @@ type composeFile struct {
 	}
 }
 
-// composed replaces $$ with $, as Docker Compose does. A job does not contain any
-// variables to expand.
+// composed replaces $$ with $, as Docker Compose does. It fails if the text contains a
+// variable, because jobs must not contain any.
 func composed(text string) string {
 	rest := strings.ReplaceAll(text, "$$", "")
 	if strings.Contains(rest, "$") {

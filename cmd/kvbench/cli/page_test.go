@@ -501,8 +501,8 @@ func TestPlanPages(t *testing.T) {
 		// 15,872 I/Os.
 		{"plan", "plan --model gemma-3-27b --isl 8k --page_size 64", 0, 3, []string{"I/O size: 256.0 KiB. Bytes moved: 3.88 GiB. Number of I/Os: 15,872.", "Layers by kind", "sliding"}},
 		{"kvcache", "kvcache --model gemma-3-27b --model qwen3-8b --model deepseek-r1 --isl 8k --page_size 64 --accounting rank --bandwidth 50GB/s", 4, 13, []string{"GEMMA_3_27B", "whole model"}},
-		// One head in 80 layers, for 8,192 tokens, has 320 MiB in 40,960 descriptors.
-		// This takes 160.3 of the 500 ms.
+		// One head in 80 layers for 8,192 tokens is 320 MiB in 40,960 descriptors, which take
+		// 160.3 of the 500 ms.
 		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
 			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 32%", "320.0 MiB\n40,960",
 		}},
@@ -544,7 +544,7 @@ func TestPageChoice(t *testing.T) {
 		// of 43.
 		sized("READ", "QWEN3_8B", 1<<18, 20), sized("READ", "QWEN3_8B", 1<<19, 41.5), sized("READ", "QWEN3_8B", 1<<20, 40),
 		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
-		// Another model is another workload, so its 42.9 does not count.
+		// Another model is another workload, so its 42.9 GB/s do not count.
 		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
 		// These are 20% and 19% of the link's bandwidth.
 		sized("READ", "DEEPSEEK_R1", 1<<20, 10), sized("READ", "QWEN3_32B", 1<<20, 9.5),
