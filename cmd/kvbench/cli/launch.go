@@ -38,7 +38,7 @@ func (a *app) launchCmd() *command {
 	}
 	program := programFlag()
 	program.group, program.more = groupJob, true
-	flags = append(flags, program, a.releaseFlag("the newest"), releasesFlag())
+	flags = append(flags, program, a.releaseFlag("the newest final release"), releasesFlag())
 	return &command{
 		name:  "launch",
 		axes:  true,
@@ -92,7 +92,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 		return err
 	}
 	if in.Release = release; release == "" {
-		in.Release = a.schema.Nixlbench.Newest()
+		in.Release, where = a.schema.Nixlbench.Newest(), "the default of --nixlbench_release"
 	}
 	format, err := launch.NewFormat(a.schema, name)
 	if err != nil {
