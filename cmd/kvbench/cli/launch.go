@@ -22,7 +22,7 @@ const groupJob = "The job"
 // launchCmd writes jobs.
 func (a *app) launchCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "Program or scheduler that starts the job"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "How the job starts the runs"},
 		&flagSpec{name: "output", short: "o", arg: "DIR", group: groupJob, help: "Folder to write the job to. It must not exist yet"},
 		&flagSpec{name: "resume", arg: "FILE", group: groupJob, help: "Omit the runs that this results file already contains"},
 		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},
