@@ -88,7 +88,7 @@ func TestAxisWrong(t *testing.T) {
 		{"strategy.tp_size", "tp", "8..1x2", `--tp: the range "8..1x2" goes downwards: write the smaller number first`},
 		{"strategy.tp_size", "tp", "1..8x1", `--tp: the range "1..8x1" never advances: it must begin at 1 or more and multiply by 2 or more`},
 		{"strategy.tp_size", "tp", "1..8+0", `--tp: the range "1..8+0" never advances: it must add 1 or more`},
-		{"transfer.contiguous_pages", "contiguous_pages", "1..allx2", `--contiguous_pages: the range "1..allx2" has a step, but no number to end at`},
+		{"transfer.contiguous_pages", "contiguous_pages", "1..allx2", `--contiguous_pages: the range "1..allx2" has a step but does not end in a number`},
 		{"transfer.contiguous_pages", "contiguous_pages", "x..all", `--contiguous_pages: "x" is not allowed: expected a whole number of pages, 0 or more, or one such as 16 or all`},
 		{"transfer.contiguous_pages", "contiguous_pages", "all..all", "--contiguous_pages: 0 is given twice"},
 		{"transfer.contiguous_pages", "contiguous_pages", "1..8", `--contiguous_pages: the range "1..8" has no step`},

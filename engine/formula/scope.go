@@ -7,9 +7,10 @@
 // evaluation.
 //
 // Numbers are exact: see [Rat]. Only functions that are documented to round do so; see
-// [Functions]. A number that does not fit, a division by zero and a missing value are
-// errors that point into the formula's text. Evaluation is lazy and deterministic, and
-// always terminates: formulas cannot loop, and cannot read the clock or the environment.
+// [Functions]. A number that does not fit in 64 bits, a division by zero, and a missing
+// value are errors that point into the formula's text. Evaluation is lazy and
+// deterministic, and always terminates: formulas cannot loop, and cannot read the clock or
+// the environment.
 //
 // The operators are:
 //
@@ -111,8 +112,8 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }
 
-// Spare declares a formula like [Scope.Formula], but it is part of the program only if
-// another formula reads it. If none does, only the name of the formula is checked.
+// Spare is like [Scope.Formula], but the formula is part of the program only if another
+// formula reads it. If none does, only the formula's name is checked.
 func (s *Scope) Spare(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, spare: true})
 }

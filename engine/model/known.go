@@ -204,7 +204,7 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	return Entry{}, l.notFound(name, all)
 }
 
-// modelName returns the model name in the file of a model, or "".
+// modelName returns the model name in an entry's file, or "".
 func (l *Loader) modelName(e Entry) string {
 	var doc *data.Document
 	if e.Bundled {

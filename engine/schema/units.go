@@ -136,9 +136,9 @@ func (s *Schema) UnitOf(name string) string {
 	return unit
 }
 
-// UnitThatHas returns the first unit, in alphabetical order, that has the
-// suffix of the number in text or a hint for that suffix. It returns "" if
-// there is none.
+// UnitThatHas returns the first unit, in alphabetical order, that has the suffix of the
+// number in text. If no unit has the suffix, UnitThatHas returns the first unit with a hint
+// for it, or "" if there is no such unit.
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)
 	for _, unit := range Keys(s.Units) {

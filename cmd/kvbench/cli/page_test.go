@@ -558,7 +558,7 @@ func TestPageChoice(t *testing.T) {
 		"<p>Measured once, with pattern block, nixlbench ",
 		". A single run cannot tell small differences from noise. The table below has the setting for each of the 4 workloads.</p>",
 		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
-		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already reach 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
 		// 2 MiB at 43 and at 50 GB/s.
 		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
@@ -621,14 +621,14 @@ func TestPageBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := `<p class="big">No point can be compared with the baseline.</p>
-<p>4 points are not compared: a bandwidth (up to 60 GB/s) is higher than that of the link, `; !strings.Contains(string(slow), want) {
+<p>4 points are not compared because a bandwidth (up to 60 GB/s) is higher than the bandwidth of the link, `; !strings.Contains(string(slow), want) {
 		t.Errorf("the page of a slow link lacks %s", want)
 	}
 	for _, want := range []string{
 		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
 		// The point of 60 GB/s, on a link of 50 GB/s, is not compared.
 		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ setting 25% faster; each measured once.</p>`,
-		"<p>1 point is not compared: a bandwidth in the baseline (up to 60 GB/s) is higher than that of the link, ib_ndr (50 GB/s), so it cannot be trusted.</p>",
+		"<p>1 point is not compared because a bandwidth in the baseline (up to 60 GB/s) is higher than the bandwidth of the link, ib_ndr (50 GB/s), and cannot be trusted.</p>",
 		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",
 		"<p>1 point is within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
 		"<p>Largest drops: 0.5× (1 I/O of 1 MiB per request).</p>",
