@@ -114,7 +114,11 @@ func (a *app) launch(_ context.Context, c *command) error {
 	}
 	for _, option := range schema.Keys(in.Launch) {
 		if f := a.schema.Field(schema.LaunchSection + "." + option); !format.Reads(option) {
-			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s: --format %s does not use it", f.Path, name)})
+			from, what := in.Launch[option].Origin, f.Path
+			if from.Pos.File == "" {
+				what = from.String()
+			}
+			a.printOnce([]*diag.Diag{diag.Notef(from.Pos, "%s: --format %s does not use it", what, name)})
 		}
 	}
 	if _, _, ok := c.value(nixlbenchName); ok && format.Program != nil {
