@@ -44,7 +44,7 @@ func (j *job) launchPair(out string, more ...string) {
 		"--backend", "UCX", "--source", "memory", "--destination", "memory"}, more...)...)
 }
 
-// ends requires a job to fail within a time, and to print one line.
+// ends checks that a job fails within a time limit, and that it prints one line.
 func (j *job) ends(out, want string, limit time.Duration) {
 	j.Helper()
 	begun := time.Now()
