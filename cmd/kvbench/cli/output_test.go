@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestStdoutFull checks that every command whose output is lost fails with an error.
+// TestStdoutFull checks that commands fail with an error if they cannot write their output.
 func TestStdoutFull(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
