@@ -606,7 +606,7 @@ func (a *app) eachQuantities(c *command, detail bool, show func(j plan.Item, pla
 			continue
 		}
 		rows := rowNames(a.schema.View(c.name))
-		what := plan.Shown{Names: a.onlyQuantities(rows)}
+		what := plan.Shown{Names: present(a.onlyQuantities(rows), plans)}
 		if detail {
 			what.Names = quantitiesOf(a.schema)
 		}
@@ -618,6 +618,13 @@ func (a *app) eachQuantities(c *command, detail bool, show func(j plan.Item, pla
 		}
 	}
 	return errs.Err()
+}
+
+// present returns the quantities that at least one plan has. A view omits the others.
+func present(names []string, plans []*plan.Plan) []string {
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !slices.ContainsFunc(plans, func(pl *plan.Plan) bool { return slices.Contains(quantityNames(pl), name) })
+	})
 }
 
 // about adds the name of the configuration file to a request's errors, unless they
