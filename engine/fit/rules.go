@@ -166,11 +166,12 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 			at = dst
 		}
 	}
-	d := at.Origin.Errorf("backend %s does not move data %s", name, what)
-	if src.Origin.Kind == data.FromCommand && dst.Origin.Kind == data.FromCommand {
-		return nil, d.WithHint("use %s", strings.Join(flags, ", or "))
+	if src.Origin.Kind == data.FromCommand && dst.Origin.Kind == data.FromCommand { // only transfers between ranks set both
+		return nil, at.Origin.Errorf("backend %s does not move data %s, but a transfer between ranks does", name, what).
+			WithHint("use %s", strings.Join(flags, ", or "))
 	}
-	return nil, d.WithHint("it moves data from %s", strings.Join(possible, ", "))
+	return nil, at.Origin.Errorf("backend %s does not move data %s", name, what).
+		WithHint("it moves data from %s", strings.Join(possible, ", "))
 }
 
 // checkGiven rejects flags and values that the release does not have.

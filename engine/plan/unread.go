@@ -46,6 +46,9 @@ type Unread struct {
 	// command.
 	Hidden     bool
 	Quantities []string
+	// Chooses reports whether the plan is for a transfer between ranks only because the user
+	// set this value and others without an effect.
+	Chooses bool
 }
 
 // Unread returns the values that the user set in a request but that do not affect what is
@@ -148,6 +151,9 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 			continue
 		case u.Hidden:
 			u.Quantities = all.quantities(f.Var)
+			u.Chooses = f.Transfer && !r.slowest && !slices.ContainsFunc(fields, func(other *schema.Field) bool {
+				return other.Transfer && visible().reads(other.Var)
+			})
 		default:
 			u.Instead = r.instead(all, f, v.Text())
 			if inFile && !u.Axis && r.harmless(req, &u) {

@@ -89,7 +89,11 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	case plan.UseOf(j.Config).Rank && !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
 		why = "no layer of this model depends on " + it
 	}
-	d := diag.Notef(first.Value.Origin.Pos, "%s %s no effect: %s", strings.Join(names, ", "), verb, why)
+	effect := verb + " no effect"
+	if first.Chooses {
+		effect = "makes this a transfer between ranks, but its value has no effect"
+	}
+	d := diag.Notef(first.Value.Origin.Pos, "%s %s: %s", strings.Join(names, ", "), effect, why)
 	for i := range all {
 		u := &all[i]
 		what := "" // the value that a hint is about, if the note is about several values
