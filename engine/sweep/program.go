@@ -114,7 +114,7 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 			return d.WithHint("%s", p.Elsewhere(name))
 		}
 		for i := range p.Schema().Fields {
-			if f := &p.Schema().Fields[i]; f.Flag == name || f.Path == name {
+			if f := &p.Schema().Fields[i]; f.Flag == name && name != "" || f.Path == name {
 				return d.WithHint("did you mean %q?", f.Var)
 			}
 		}

@@ -29,10 +29,7 @@ func (a *app) collect(_ context.Context, c *command) error {
 	if len(c.args) == 0 {
 		return diag.Usagef("nothing to collect: specify the folder of a job written by '%s launch'", program)
 	}
-	out, from, ok := c.value("output")
-	if ok && out == "" {
-		return from.Errorf("\"\" is not allowed: expected the name of a file")
-	}
+	out, _, ok := c.value("output")
 	var jobs []*launch.Logs
 	var errs diag.List
 	for _, path := range c.args {

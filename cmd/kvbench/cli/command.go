@@ -79,12 +79,31 @@ func (c *command) ffcli() *ffcli.Command {
 			c.args = args
 			c.set = map[string]bool{}
 			fs.Visit(func(f *flag.Flag) { c.set[f.Name] = true })
+			if err := c.checkNames(); err != nil {
+				return err
+			}
 			if err := c.checkOutput(); err != nil {
 				return err
 			}
 			return c.exec(ctx, c)
 		},
 	}
+}
+
+// pathArgs describes what each kind of flag that takes a path expects.
+var pathArgs = map[string]string{"FILE": "the name of a file", "DIR": "the name of a folder", "GLOB": "a pattern for file names"}
+
+// checkNames rejects empty paths. A flag with an empty path is probably a mistake, such as a
+// shell variable that is not set.
+func (c *command) checkNames() error {
+	var errs diag.List
+	for _, f := range c.flags {
+		if want := pathArgs[f.arg]; want != "" && c.set[f.name] && slices.Contains(f.text, "") {
+			_, from, _ := c.value(f.name)
+			errs = append(errs, from.Errorf("\"\" is not allowed: expected %s", want))
+		}
+	}
+	return errs.Err()
 }
 
 // checkOutput checks where the command writes its results. It rejects "-", because
@@ -118,6 +137,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 	name := c.flag("config").String()
 	rest := &io.LimitedReader{R: r, N: maxPreferences + 1}
 	lines := bufio.NewScanner(rest)
+	seen := map[string]bool{}
 	n := 1
 	for ; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -125,7 +145,10 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 			continue
 		}
 		at := diag.Pos{File: name, Line: n}
-		key, value, _ := strings.Cut(line, " ")
+		key, value := line, ""
+		if i := strings.IndexAny(line, " \t"); i >= 0 {
+			key, value = line[:i], strings.TrimSpace(line[i:])
+		}
 		key = strings.ReplaceAll(key, "-", "_")
 		i := slices.IndexFunc(c.flags, func(f *flagSpec) bool { return f.name == key && f.pref })
 		if i < 0 {
@@ -140,7 +163,12 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 			errs = append(errs, d)
 			continue
 		}
-		if err := set(key, strings.TrimSpace(value)); err != nil {
+		if seen[key] && !c.flags[i].repeat {
+			errs = append(errs, diag.Errorf(at, "%s is given twice", key))
+			continue
+		}
+		seen[key] = true
+		if err := set(key, value); err != nil {
 			errs = append(errs, diag.Errorf(at, "%v", err))
 		}
 	}

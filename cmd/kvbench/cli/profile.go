@@ -138,9 +138,7 @@ func (p *profile) settings(c *command) diag.List {
 	if isBuiltin(p.session.Program) {
 		p.session.InPlace = builtinName
 	}
-	switch out, from, ok := c.value("output"); {
-	case ok && out == "":
-		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
+	switch _, _, ok := c.value("output"); {
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume requires --output, the file with the results"))
 	case !ok && p.session.KeepOutput:

@@ -136,7 +136,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 		format = pageRows
 	}
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
-		wrong = append(wrong, from.Errorf("%s shows single plans; for rows, use one of %s", format, strings.Join(report.SweepFormats, ", ")))
+		wrong = append(wrong, from.Errorf("%s shows single plans; for rows, use one of %s", format, strings.Join(append(slices.Clone(report.SweepFormats), pageFormat), ", ")))
 	} else if !ok {
 		format = report.SweepFormats[0]
 	}
