@@ -213,7 +213,7 @@ func (l *Loader) HasSeveral(o Override) bool {
 // axisItems reads the text of an axis: values and ranges, separated by commas.
 // A comma after a backslash is part of the value.
 func (l *Loader) axisItems(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
-	parts := []string{text}
+	parts := []string{unescape(text)}
 	if !f.Comma {
 		parts = splitList(text)
 	}
@@ -232,6 +232,10 @@ func (l *Loader) axisItems(f *schema.Field, text string, origin data.Origin, lab
 	}
 	return all, nil
 }
+
+// unescape returns the text of a single value. As in a list, a comma may be preceded by a
+// backslash.
+func unescape(text string) string { return strings.ReplaceAll(text, `\,`, ",") }
 
 func splitList(text string) []string {
 	if !strings.Contains(text, ",") {

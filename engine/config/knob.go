@@ -29,6 +29,9 @@ type KnobText struct {
 func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin data.Origin, axes bool) (*Knob, error) {
 	k := &Knob{Flag: f}
 	if !axes || !f.Varies() {
+		if !f.Secret {
+			text = unescape(text)
+		}
 		k.Texts = []KnobText{{text, origin}}
 		return k, nil
 	}

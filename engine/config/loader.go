@@ -109,7 +109,7 @@ func (l *Loader) config(file string, doc *data.Document, preset map[string]map[s
 			axes[o.Path] = a
 			over.Value = a.first
 		} else {
-			over.Value = l.parse(l.schema.Field(o.Path), o.Text)
+			over.Value = l.parse(l.schema.Field(o.Path), unescape(o.Text))
 		}
 		layers[2].Leaves = append(layers[2].Leaves, over)
 	}
