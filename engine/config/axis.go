@@ -116,7 +116,9 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 		}
 		names = append(names, f.Flag)
 		if slices.Contains(f.Aka, key) || key == f.Var || key == f.Path[strings.LastIndexByte(f.Path, '.')+1:] || strings.HasPrefix(f.Path, key+".") || strings.HasPrefix(key, f.Path) {
-			near = f.Flag
+			if near == "" { // the prefill side comes before the decode side
+				near = f.Flag
+			}
 		}
 	}
 	d := leaf.Origin.Errorf("unknown key %q: a sweep has no such axis", leaf.Path).About(diag.Unknown, leaf.Path)

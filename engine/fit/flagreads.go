@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
@@ -227,7 +228,11 @@ func alternatives(names []string) string {
 // Note returns a note about a flag that nixlbench does not read. Its hint says how to fix
 // that.
 func (u *Unread) Note() *diag.Diag {
-	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).
+	pos, name := diag.Pos{}, u.Origin.String()
+	if u.Origin.Kind == data.FromFile {
+		pos, name = u.Origin.Pos, config.SweepSection+"."+u.Flag.Name
+	}
+	d := diag.Notef(pos, "%s has no effect: nixlbench reads it only with %s", name, u.Needs).
 		WithHint("omit it, or use %s", u.Needs)
 	for _, name := range u.Instead {
 		d.WithHint("with --%s %s, --%s does the same", BackendFlag, u.Backend, name)

@@ -115,8 +115,10 @@ func (r *Fitter) settings(req *Request, flags []string, values map[string]Value)
 	list := make([]string, len(flags))
 	for i, flag := range flags {
 		name, value := "--"+flag, values[flag].Value.String()
-		if given, ok := req.Flags[flag]; ok {
+		if given, ok := req.Flags[flag]; ok && given.Origin.Kind != data.FromFile {
 			name = given.Origin.String()
+		} else if ok {
+			name += " from " + given.Origin.String()
 		}
 		if r.bench.Flags[flag].Secret {
 			value = "a secret"

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
@@ -201,9 +202,13 @@ func (r *Release) checkGiven(req *Request) error {
 // lacks returns the error for a flag that the release does not have. The error names
 // equivalent flags that the release does have.
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
-	d := from.Errorf("exists only in nixlbench %s, but %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
+	label := ""
+	if from.Kind == data.FromFile {
+		label = config.SweepSection + "." + f.Name + ": "
+	}
+	d := from.Errorf("%sexists only in nixlbench %s, but %s is %s", label, r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {
-		d = from.Errorf("nixlbench %s does not have this flag", r.release)
+		d = from.Errorf("%snixlbench %s does not have this flag", label, r.release)
 	}
 	var instead []string
 	for _, name := range f.Instead {
