@@ -26,7 +26,7 @@ func logsPage(p *page, s *schema.Schema) {
 	for _, u := range logs.Unread {
 		p.row(orAll(u.Engine), u.Says, "`"+u.Has+"`", u.Why)
 	}
-	p.text("\n## Values\n\nIn a formula, the name of a value with the prefix `%s` refers to the value itself, with `%s` to its maximum rounding error, and with `%s` to its sum over different lines.",
+	p.text("\n## Values\n\nIn a formula, the prefix `%s` before a value's name refers to the value itself, `%s` to its maximum rounding error, and `%s` to its sum over different lines.",
 		schema.LogPrefix, schema.OffPrefix, schema.SumPrefix)
 	p.table("value", "unit", "meaning", "if lines differ")
 	for _, name := range schema.Keys(logs.Values) {

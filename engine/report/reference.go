@@ -85,7 +85,7 @@ func configPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities\n\nQuantities with a condition in the last column are shown by `explain NAME` and by the table, json and csv formats of `kvcache`.")
+	p.text("\n## Quantities\n\n`explain NAME` shows any quantity that exists in the accounting. The table, json and csv formats of `kvcache` show the quantities without a condition, and those whose condition in the last column is true.")
 	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
 		text := func(f schema.Formula, otherwise string) string {

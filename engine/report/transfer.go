@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// Transfer is a transfer, with the planner to use for advice about it.
+// Transfer combines a transfer with the planner to use for advice about it.
 type Transfer struct {
 	*transfer.Transfer
 	Planner *plan.Planner
