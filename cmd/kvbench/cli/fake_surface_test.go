@@ -8,10 +8,11 @@ import (
 	"strconv"
 )
 
-// If FAKE_SURFACE is a number, bandwidths follow a known surface, with noise that the
-// number and the number of runs so far determine.
+// If FAKE_SURFACE is a number, bandwidths follow a known surface with noise. The noise
+// depends only on FAKE_SURFACE and on how many runs there have been.
 
-// surfaceBatches, surfaceThreads and so on are the values that the surface is made for.
+// surfaceBatches, surfaceThreads and so on are the values of the settings for which the
+// surface is defined.
 var (
 	surfaceBatches = []int64{1, 4, 16, 64}
 	surfaceThreads = []int64{1, 2, 4, 8, 16, 32}
@@ -20,8 +21,8 @@ var (
 	surfaceQueues  = []int64{64, 256, 1024}
 )
 
-// surfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its
-// optimum is 16 blocks, 4 threads, a depth of 4 and URING.
+// surfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
+// is at 16 blocks, 4 threads, a depth of 4 and URING.
 func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	if threads == 32 {
 		return 0
@@ -42,7 +43,7 @@ func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	return v
 }
 
-// surfaceSuspect reports whether a run reports a result that cannot be trusted, and that
+// surfaceSuspect reports whether a run has a result that cannot be trusted. Such a result
 // is far above all others.
 func surfaceSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestStdoutFull checks that every command whose output is lost fails with an error.
+// TestStdoutFull checks that commands fail with an error if they cannot write their output.
 func TestStdoutFull(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -55,7 +55,8 @@ func command(dir string, words ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestStdoutClosed checks that a command whose reader closes the pipe prints no error.
+// TestStdoutClosed checks that a command does not print an error if the reader of its
+// output closes the pipe.
 func TestStdoutClosed(t *testing.T) {
 	t.Parallel()
 	for _, words := range []string{"models", "schema config", "version", "models show qwen3_8b", "plan --model qwen3-8b --isl 1..100+1 --page_size 1 --format csv"} {
