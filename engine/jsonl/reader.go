@@ -1,5 +1,5 @@
-// Package jsonl reads JSON Lines files, which may be untrusted. It holds only one line in
-// memory at a time, and copies only the parts of a line that are requested.
+// Package jsonl reads JSON Lines files, which may be untrusted. It reads a file piece by piece,
+// and copies only the parts of a line that are requested.
 package jsonl
 
 import (
