@@ -356,7 +356,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		return strings.Join(list, ", ")
 	}
 	runs := n.Runs.Get()
-	p.text("\n## Checks just before a run\n\nUnless `--force` is set, kvbench does not start a run under these conditions:")
+	p.text("\n## Checks just before a run\n\nUnless `--force` is set, kvbench does not start a run under these conditions, except those that only cause a warning:")
 	p.table("obstacle", "releases", "backends", "when", "because")
 	for _, o := range runs.Obstacles {
 		because := o.Message
@@ -374,7 +374,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		}
 		p.row(e.Name, n.Span(e.Era), "`"+e.When.Text+"`", e.Message, again)
 	}
-	p.text("\n## Results you cannot trust")
+	p.text("\n## Results you cannot trust\n\nThe status of a result is `suspect` under these conditions, except those that only add a note:")
 	p.table("doubt", "releases", "backends", "when", "because")
 	for _, d := range runs.Doubts {
 		because := d.Message
