@@ -156,7 +156,7 @@ func TestOptionsOfFormats(t *testing.T) {
 		want           bool
 	}{
 		{"fio", "setup", true}, {"fio", "etcd_wait", false}, {"fio", "nodes", false},
-		{"sh", "etcd_wait", true}, {"sh", "nodes", true}, {"sh", "networks", false},
+		{"sh", "etcd_wait", true}, {"slurm", "nodes", true}, {"sh", "nodes", false}, {"sh", "networks", false},
 	} {
 		f, err := NewFormat(s, c.format)
 		if err != nil {
