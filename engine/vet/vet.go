@@ -26,7 +26,7 @@ type Report struct {
 
 // Files checks the files that words specify by name, folder or pattern, and passes a report
 // on each file to out, in order. Models may use architectures that are bundled, that are
-// in the folders dirs, or that any of the files define. Files that do not belong to
+// in one of the folders in dirs, or that any of the files define. Files that do not belong to
 // kvbench are skipped if they were found in a folder; if skip is set, they are skipped
 // even if they were specified by name.
 //
