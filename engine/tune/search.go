@@ -43,7 +43,8 @@ func (s *Search) Run(measure Measure) {
 	s.Done = tried && !s.Stopped
 }
 
-// Initial returns the points that the search measures first, in this order.
+// Initial returns the points that the search measures first, in this order. It draws them at
+// random, so calling it before Run changes the points that Run measures.
 func (s *Search) Initial() []Point {
 	list := []Point{s.Default().Point}
 	for _, p := range s.spread(min(s.options.MaxRuns/sampled, maxSample)) {

@@ -144,7 +144,8 @@ func (f *flagSpec) listed(s *schema.Schema) string {
 	return text
 }
 
-// finished returns a function that reports whether the --resume file contains a run.
+// finished returns a function that reports whether the --resume file contains a successful
+// result with a given hash. The function uses each result only once.
 func (a *app) finished(c *command) (func(hash string) bool, error) {
 	file, from, ok := c.value("resume")
 	if !ok {

@@ -155,7 +155,7 @@ func (t *tuner) options(c *command) error {
 	return errs.Err()
 }
 
-// prepare plans the default and determines the settings to vary.
+// prepare plans the run with the default settings, and determines which settings to vary.
 func (t *tuner) prepare(c *command, release, from string) error {
 	given, err := t.knobs(c, release)
 	if err != nil {
@@ -580,7 +580,7 @@ func (t *tuner) refusal(err error) tune.Outcome {
 	return tune.Refused
 }
 
-// judge returns the measurement and the outcome of a run. what describes them in words.
+// judge returns the measurement and the outcome of a run. The string what describes both in words.
 func (t *tuner) judge(rec *runner.Record) (value float64, outcome tune.Outcome, what string) {
 	switch rec.Status {
 	case runner.OK:
