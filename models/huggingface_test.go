@@ -13,17 +13,18 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes contains the sizes of a model's bf16 cache in vLLM, summed over all ranks:
-// per token, per additional token of a long request, and for a request's states.
+// cacheBytes contains the sizes of a model's cache, summed over all ranks: per token, per
+// additional token of a long request, and for a request's states.
 type cacheBytes struct {
 	model              string
 	kv, growing, state int64
 }
 
 // published contains models whose geometry, from their config.json files, is in
-// engine/config/testdata/hf. The numbers were computed by hand from the geometry, as layers *
-// heads * (K + V) * 2 and with the formulas in vLLM's mamba_utils.py. Where
-// aiconfigurator or the logs of engines have numbers for a model, they are the same.
+// engine/config/testdata/hf. The numbers are for bf16 in vLLM. They were computed by hand from
+// the geometry, as layers * heads * (K + V) * 2 and with the formulas in vLLM's
+// mamba_utils.py. Where aiconfigurator or the logs of engines have numbers for a model, they
+// are the same.
 var published = []cacheBytes{
 	{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0},
 	{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0},
@@ -113,7 +114,7 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// check compares the sizes of a configuration's cache with known numbers. If format is
+// check compares the sizes of a configuration's cache in vLLM with known numbers. If format is
 // "", the cache has the model's own number format.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()

@@ -73,7 +73,8 @@ func TestEveryLayer(t *testing.T) {
 	}
 }
 
-// checkTable adds up the rows of a table.
+// checkTable checks that a table contains all layers, and that its rows add up to the plan's
+// values.
 func checkTable(t *testing.T, model string, table *plan.LayerTable) {
 	t.Helper()
 	seen := map[int]bool{}

@@ -68,7 +68,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestExamples reads every parameter file and finds its architecture.
+// TestExamples checks that every example model can be read, which requires finding its
+// architecture.
 func TestExamples(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

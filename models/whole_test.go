@@ -11,9 +11,10 @@ import (
 // wholeDir contains complete config.json files, which are not part of this repository.
 const wholeDir = "../../shared/hf-configs"
 
-// whole contains the numbers for all files in wholeDir, either in the given number format
-// or in the format that the file specifies. The numbers are from aiconfigurator and from
-// engines' logs, or are layers * heads * (K + V) * 2. No file is rejected.
+// whole contains the numbers for the files in wholeDir, except those in wholeRequests. They
+// are for the given number format or for the format that the file specifies. The numbers are
+// from aiconfigurator and from engines' logs, or are layers * heads * (K + V) * 2. No file is
+// rejected.
 var whole = []struct {
 	format string // "" for the format in the file's own kv_cache_scheme
 	cacheBytes

@@ -47,8 +47,8 @@ var unplain = []struct {
 	{regexp.MustCompile(`\bhas no other to start\b`), "needs two processes"},
 }
 
-// TestPlainEnglish checks all text that users read: the README, the guides, the help,
-// and strings in the code and the data.
+// TestPlainEnglish checks text that users read: the README, the guides, the help, and strings
+// in the code and in CUE files.
 func TestPlainEnglish(t *testing.T) {
 	quoted := regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
 	seen := 0

@@ -114,8 +114,8 @@ func median(costs []cost, part func(cost) time.Duration) float64 {
 func wall(c cost) time.Duration { return c.wall }
 func cpu(c cost) time.Duration  { return c.cpu }
 
-// python returns the command line of the Python tool that kvbench replaces. The
-// variable KVBENCH_PYTHON_TOOL names its folder.
+// python returns the command line of the Python tool that kvbench replaces. The environment
+// variable KVBENCH_PYTHON_TOOL contains the path of its folder.
 func python(b *testing.B) (bin, tool string) {
 	tool = os.Getenv("KVBENCH_PYTHON_TOOL")
 	if tool == "" {

@@ -74,7 +74,7 @@ func TestFio(t *testing.T) {
 	}
 }
 
-// fioJob is a job that both programs can do.
+// fioJob is a job that both programs can run.
 type fioJob struct {
 	op, api               string
 	direct                bool
@@ -113,7 +113,8 @@ func (j *fioJob) measureFio(t *testing.T, dir string) float64 {
 		"--thread", fmt.Sprintf("--numjobs=%d", j.threads), "--group_reporting",
 		fmt.Sprintf("--size=%d", j.block*j.batch), fmt.Sprintf("--offset_increment=%d", j.block*j.batch),
 		"--time_based", "--runtime=500ms", "--ramp_time=100ms", "--overwrite=1",
-		// the file remains in the page cache, and memory begins at a page and does not change
+		// the file remains in the page cache; buffers begin at page boundaries, and their
+		// content does not change
 		"--invalidate=0", "--fadvise_hint=0", "--iomem_align=4096", "--scramble_buffers=0", "--output-format=json").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

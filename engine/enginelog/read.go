@@ -27,7 +27,7 @@ type Reader struct {
 	schema *schema.Schema
 	lines  []*line
 	logs   map[string]*Log // keyed by engine; "" is for lines that several engines log
-	text   bool            // whether there was a line without zero bytes
+	text   bool            // whether any line had no zero bytes, so the log is probably text
 	first  string          // the name of the first log
 }
 

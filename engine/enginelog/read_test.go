@@ -168,8 +168,7 @@ func TestNewLine(t *testing.T) {
 	}
 }
 
-// TestBounds checks that very long lines, very long numbers and many repeated lines are read
-// correctly.
+// TestBounds checks how very long lines, very long numbers and many repeated lines are read.
 func TestBounds(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -396,9 +396,10 @@ func (v *verifier) perhaps(f *Finding) string {
 	return ""
 }
 
-// explain looks for configurations that make unequal numbers equal. It prefers a
-// configuration that does not make other numbers unequal, then one that does, and then one
-// for which the engine must also have computed the number in another way.
+// explain looks for configurations that make unequal numbers equal. It prefers a configuration
+// that does not make other numbers unequal. If there is none, it uses, in this order: a
+// possible cause that cannot be confirmed, a configuration that makes other numbers unequal,
+// or a configuration for which the engine must also have computed the number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {

@@ -152,7 +152,8 @@ func isTrue(name string) bool {
 // variable returns the path in an environment variable.
 func variable(name string) string { return expand(os.Getenv(name)) }
 
-// expand replaces ~ and variables in a path. Variables that are not set remain unchanged.
+// expand replaces ~ and variables in a path. Variables that are not set are left in the path,
+// in the form ${NAME}.
 func expand(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -246,8 +247,8 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache for this commit nor
-// recorded there by huggingface_hub as missing on the server.
+// lacks lists the files that are neither in the cache for this commit nor recorded there as
+// missing on the server.
 func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {

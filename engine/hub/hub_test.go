@@ -374,7 +374,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestNoToken checks that the token is sent only over https, or to this machine.
+// TestNoToken checks that the token is not sent to another machine over plain http.
 func TestNoToken(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {

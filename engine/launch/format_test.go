@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/schemagen"
 )
 
-// batch is a format in a data file of its own.
+// batch is a data file that adds a format.
 const batch = `package launch
 
 formats: batch: {

@@ -267,9 +267,9 @@ func TestRounded(t *testing.T) {
 	}
 }
 
-// TestProperty generates matrices for random worlds and requests. It compares the sums of
-// each row, of each column, of each matrix, and of all matrices with what the requests
-// move.
+// TestProperty generates matrices for random worlds and requests. It checks that bytes move
+// only from prefill ranks to decode ranks, that each matrix has the sum in the index, and that
+// all matrices together have the sum of the requests' moves.
 func TestProperty(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {

@@ -28,8 +28,8 @@ const fitTokens = "fit_tokens"
 // maxKept is the maximum number of moves that a mover caches.
 const maxKept = 1 << 20
 
-// Mover computes the moves for requests to a model. Requests of the same length have the
-// same moves, so Mover computes the moves for each length only once. It is not safe for
+// Mover computes the moves for requests to a model. Requests with the same length and the same
+// destination group have the same moves, so Mover caches the moves. A Mover is not safe for
 // concurrent use.
 type Mover struct {
 	// First is the transfer for one request of the length in the configuration.

@@ -43,8 +43,8 @@ func parameters(m *model.Model) string {
 	return strings.Join(list, " ")
 }
 
-// TestFamilies reads a configuration of each family. The files contain the geometry of
-// published models; the expected parameters were derived from them by hand.
+// TestFamilies reads configurations that contain the geometry of published models. The
+// expected parameters were derived from them by hand.
 func TestFamilies(t *testing.T) {
 	_, l := loader(t)
 	r := strings.Repeat
@@ -107,7 +107,7 @@ func TestFamilies(t *testing.T) {
 		}
 		want := test.params
 		if test.arch == "hybrid_attention" && strings.Contains(want, "*") {
-			// the text in the file
+			// expect the pattern in the file, with each kind of layer replaced by its letter
 			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
 		}
 		if got := parameters(m); m.Arch.Name != test.arch || got != want {

@@ -96,7 +96,8 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	return data.Read(e.File, l.Watch)
 }
 
-// find returns the file selected by a path or by the name of a known model.
+// find returns the file selected by a path, by the name of a known model, or by a Hugging Face
+// repository such as hf:OWNER/NAME.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if strings.HasPrefix(word, hub.Scheme) {
 		file, err := l.fromHub(word)

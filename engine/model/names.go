@@ -178,9 +178,10 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	return d.WithHint(list)
 }
 
-// suggested returns the names of the models that a wrong name may refer to: the models
-// whose names begin with the wrong name or, if there are none, the model with the most
-// similar name. Numbers in the names, such as sizes and versions, must be the same.
+// suggested returns the names of the models that a wrong name may refer to: the model that has
+// the name with a different owner; otherwise, the models whose names begin with the wrong
+// name; or else the model with the most similar name. It does not suggest models of a
+// different size or version.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))

@@ -131,8 +131,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestSuggestions checks that suggestions for a wrong name have the same numbers as the
-// name.
+// TestSuggestions checks which models are suggested for a wrong name. Models of a different
+// size or version are not suggested.
 func TestSuggestions(t *testing.T) {
 	l := bundled(t)
 	none := "run 'kvbench models' to list the known models"

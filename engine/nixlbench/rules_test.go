@@ -45,7 +45,7 @@ func TestDirectAlignment(t *testing.T) {
 	r := rules(t, "POSIX")
 	for _, test := range []struct {
 		block, align int64
-		want         bool // whether the run has a doubt
+		want         bool // whether a doubt about the result is expected
 	}{
 		{13312, 0, false}, // 26 x 512
 		{13312, 512, false},

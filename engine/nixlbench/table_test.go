@@ -34,8 +34,8 @@ func read(t testing.TB, text string) *nixlbench.Table {
 	return table
 }
 
-// TestRank checks that a process's rank is found in the output of every release and
-// runtime.
+// TestRank checks that a process's rank is found in captured output and in lines of the right
+// form, and that it is not found in similar lines.
 func TestRank(t *testing.T) {
 	for file, want := range map[string]int64{
 		"main-2025-06-09.op_type_bad.txt":        0,

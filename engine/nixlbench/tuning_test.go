@@ -149,7 +149,8 @@ func TestSettings(t *testing.T) {
 			release: "1.4.0", backend: "LIBFABRIC", set: with(map[string]any{"max_batch_size": int64(3)}), given: []string{"num_threads", "pipeline_depth"},
 			want: "max_batch_size 1 [3], enable_pt [false] true, progress_threads [0] 1 2 4 8, op_type READ [WRITE]",
 		},
-		// Reading would move the data in the other direction.
+		// The operation is not varied, because reading would move the data in the other
+		// direction.
 		{
 			release: "1.4.0", backend: "UCCL", set: with(map[string]any{"target_seg_type": "VRAM"}), given: []string{"max_batch_size", "num_threads"},
 			want: "pipeline_depth [1] 2 4 8 16",
@@ -199,8 +200,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestTuningData checks that every setting and every flag in the data exists, and that
-// all settings have a source.
+// TestTuningData checks that the flags and backends in the tuning data exist, and that all
+// settings have a source.
 func TestTuningData(t *testing.T) {
 	n := &load(t).Nixlbench
 	tuning := &n.Runs.Get().Tuning

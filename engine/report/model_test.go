@@ -76,7 +76,7 @@ func same(t *testing.T, file string, a, b map[string]data.Fact) {
 	}
 }
 
-// TestModelText checks that strings are quoted if YAML would read them as another type.
+// TestModelText checks which strings are quoted. YAML would read some of them as another type.
 func TestModelText(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestCommands checks that briefs contain commands and reasons if requested, and that
+// TestCommands checks that briefs contain reasons and, if requested, commands, and that
 // records with unusual parts can still be read.
 func TestCommands(t *testing.T) {
 	const hash = `"hash":"0000000000000000000000000000000000000000000000000000000000000000"`

@@ -6,7 +6,7 @@ import "kvbench/engine/diag"
 // formulas of the rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
-	// KindFields contains the types of the fields of all kinds, keyed by field name.
+	// KindFields maps the names of the fields that kinds have to the fields' types.
 	KindFields map[string]Kinds `json:"kind_fields"`
 
 	Let      map[string]Formula               `json:"let"`

@@ -84,8 +84,8 @@ type TuningLimit struct {
 	Message string  `json:"message"`
 }
 
-// Knob is a setting that may affect the measurement. It consists of flags that
-// always have the same value.
+// Knob is a setting that may affect the measurement. If it has several flags, they are all set
+// to the same value.
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
@@ -313,7 +313,8 @@ func (b *Builtin) Uses(flag string) bool {
 	return false
 }
 
-// Asked describes the values for which rows are expected.
+// Asked describes the values for which rows are expected. They start at First, and each value
+// is Times the previous one, up to Last.
 type Asked struct {
 	First Formula `json:"first"`
 	Last  Formula `json:"last"`

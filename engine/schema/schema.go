@@ -128,8 +128,8 @@ type Field struct {
 	Pos       diag.Pos `json:"pos,omitzero"` // the position of the default
 }
 
-// Least describes suspicious numbers. In a number between 0 and Below, the user
-// probably omitted one of the suffixes by mistake.
+// Least describes suspicious numbers. If a number is between 0 and Below, the user probably
+// forgot one of the suffixes.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
@@ -328,7 +328,7 @@ func (f *Field) Values() []string {
 	return f.Keys
 }
 
-// Known returns all values of the field that have names.
+// Known returns the field's known words: those of its type, Keys and Words.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
 // KnownOf returns the known values of the field with the given name in formulas.

@@ -327,7 +327,7 @@ func packageFolders(dir string) []string {
 // topLabel matches the top-level fields in the text of a file that cannot be parsed.
 var topLabel = pattern(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
 
-// pkgFile describes a file, or returns nil if it does not belong to the package.
+// pkgFile returns a description of a file, or nil if the file does not belong to the package.
 func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 	s := newFile(name)
 	if r.Refuse != nil {

@@ -21,10 +21,11 @@ import (
 // they are workflows, charts or manifests, for example. What determines whether a file
 // belongs to kvbench is not its name but its keys, at the top and one level below:
 //
-//   - a model has model_name, or architecture and a known parameter;
+//   - a model has model_name, or architecture and a known parameter, or a misspelled
+//     model_name and two known parameters;
 //   - a Hugging Face configuration is JSON with model_type and architectures;
-//   - a configuration has known keys in two of its sections; or only sections at
-//     the top, one of which has a known key or only misspelled ones;
+//   - a configuration has known keys in two of its sections; or it has only sections at the
+//     top, and in one of them, one key is known or all keys are misspelled;
 //   - CUE imports the schema, or contains fields typical of an architecture, a
 //     family, releases, a model or a configuration;
 //   - results have the key kvbench.

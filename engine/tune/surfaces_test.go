@@ -13,7 +13,7 @@ type surface struct {
 	noise float64 // relative standard deviation of one measurement
 	slow  float64 // probability of a measurement that takes twice as long
 	value func(p Point) float64
-	trap  func(p Point) bool // points whose result is too good to be true
+	trap  func(p Point) bool // points whose result cannot be trusted, because it is far too high
 }
 
 // best returns the surface's largest value.

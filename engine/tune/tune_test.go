@@ -75,7 +75,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestFlat checks that the search ends early, and chooses the default, if no knob matters.
+// TestFlat checks that the search ends early and finds no gain if no knob matters, but still
+// measures another value of each knob.
 func TestFlat(t *testing.T) {
 	f := &surfaces[slices.IndexFunc(surfaces, func(f surface) bool { return f.name == "flat" })]
 	for seed := range uint64(20) {
@@ -167,8 +168,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestRefused checks that the search skips values that are refused, also at the end, and
-// reports them.
+// TestRefused checks that the search skips refused values, even if such a value is a knob's
+// last one, and reports them.
 func TestRefused(t *testing.T) {
 	knobs := []Knob{{"some", 5, 0, true}, {"other", 2, 0, false}}
 	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 + float64(p[0]) }}

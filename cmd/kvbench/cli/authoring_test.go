@@ -35,8 +35,8 @@ func TestInitCUE(t *testing.T) {
 	if out, err := vet(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// To show that cue vet uses the schema, it must reject a field that the schema does
-	// not have.
+	// cue vet must reject a field that the schema does not have, which shows that it uses the
+	// schema.
 	arch := filepath.Join(mine, "arch", "my_model.cue")
 	text, err := os.ReadFile(arch)
 	if err != nil {

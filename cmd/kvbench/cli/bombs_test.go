@@ -78,8 +78,8 @@ func TestBombs(t *testing.T) {
 			if !strings.HasPrefix(bomb.text, "a0") {
 				return
 			}
-			// The error names the file that takes too much, not the file that refers to
-			// it. Even a busy machine can read both files within this limit.
+			// The error names the file that takes too much time or memory, not the file that
+			// refers to it. Even a busy machine can read both files within this limit.
 			if r := limited(t, "1s", dir, "kvcache", "--model", "m.cue", "--isl", "16"); r.code != 1 || !strings.HasPrefix(r.stderr, "a.cue: takes more than ") {
 				t.Errorf("exit code %d; stderr is %.300q", r.code, r.stderr)
 			}

@@ -184,7 +184,7 @@ func TestGuideLines(t *testing.T) {
 	}
 }
 
-// documents returns the text of the README and the guides, by path from the root of the
+// documents returns the text of the README and the guides, keyed by path from the root of the
 // repository.
 func documents(t *testing.T) map[string]string {
 	t.Helper()

@@ -23,9 +23,9 @@ import (
 	"kvbench/engine/data"
 )
 
-// The fakes of kubectl and docker run the containers of a job as processes on this machine.
-// They use the same command and environment as the real programs, and replace paths below a
-// mount with paths in a folder. FAKE_CLUSTER is a folder for the logs of pods.
+// The fake kubectl and docker run the containers of a job as processes on this machine. They
+// use the same command and environment as the real programs, and replace paths below a mount
+// with paths in a folder. FAKE_CLUSTER is a folder for the logs of pods.
 
 // container is a container of a pod, or a service.
 type container struct {
@@ -159,7 +159,7 @@ func fakeKubectl() {
 	case len(args) == 6 && args[0] == "get" && args[1] == "pods" && args[4] == "-o" && args[5] == "name":
 		_, name, _ := strings.Cut(args[3], "batch.kubernetes.io/job-name=")
 		pods, _ := filepath.Glob(filepath.Join(cluster, name, "*.log"))
-		slices.Reverse(pods) // the order is not defined
+		slices.Reverse(pods) // kubectl does not guarantee an order
 		for _, pod := range pods {
 			fmt.Println("pod/" + strings.TrimSuffix(filepath.Base(pod), ".log"))
 		}
@@ -371,8 +371,8 @@ type composeFile struct {
 	}
 }
 
-// composed replaces $$ with $, as Docker Compose does. A job does not contain any
-// variables to expand.
+// composed replaces $$ with $, as Docker Compose does. It fails if the text contains a
+// variable, because jobs must not contain any.
 func composed(text string) string {
 	rest := strings.ReplaceAll(text, "$$", "")
 	if strings.Contains(rest, "$") {

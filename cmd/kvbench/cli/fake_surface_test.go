@@ -21,8 +21,8 @@ var (
 	surfaceQueues  = []int64{64, 256, 1024}
 )
 
-// surfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its
-// optimum is 16 blocks, 4 threads, a depth of 4 and URING.
+// surfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
+// is at 16 blocks, 4 threads, a depth of 4 and URING.
 func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	if threads == 32 {
 		return 0

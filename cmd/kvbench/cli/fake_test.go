@@ -122,8 +122,8 @@ func (f *fake) parse(args []string) {
 	}
 }
 
-// config reads the file of --config_file. Flags on the command line override it, and unknown
-// keys are ignored.
+// config reads the --config_file file. Flags on the command line override it, and unknown keys
+// are ignored.
 func (f *fake) config(given map[string]bool) {
 	name := f.values["config_file"]
 	if name == "" {
@@ -144,7 +144,8 @@ func (f *fake) config(given map[string]bool) {
 	}
 }
 
-// value returns the normalized value of a flag. It fails if the type does not allow it.
+// value returns the normalized value of a flag. It fails if the flag's type does not allow the
+// value.
 func (f *fake) value(name, typ, value string) string {
 	ok := true
 	switch typ {

@@ -41,7 +41,7 @@ func many(n int, format string) string {
 	return b.String()
 }
 
-// nested returns inner preceded by n times open and followed by n times end.
+// nested returns inner between n copies of open and n copies of end.
 func nested(n int, open, inner, end string) string {
 	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 }

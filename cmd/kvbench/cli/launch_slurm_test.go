@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// slurmPrograms lists the programs that a cluster on one machine needs, and etcd.
+// slurmPrograms lists the programs that a cluster on one machine needs.
 var slurmPrograms = []string{"munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo"}
 
 // startSlurm starts a cluster with two nodes on the loopback interface, and stops it at
@@ -77,7 +77,7 @@ PartitionName=main Nodes=n1,n2 Default=YES State=UP
 		if err := cmd.Start(); err != nil {
 			j.Fatal(err)
 		}
-		j.Cleanup(func() { // in the reverse order
+		j.Cleanup(func() { // programs are stopped in the reverse order
 			cmd.Process.Signal(os.Interrupt)
 			done := make(chan bool)
 			go func() { cmd.Wait(); close(done) }()

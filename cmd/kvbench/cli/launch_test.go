@@ -63,7 +63,7 @@ func (j *job) run(in string, argv ...string) (string, error) {
 	return string(out), err
 }
 
-// must is like run, but the command must succeed.
+// must is like run, but fails the test if the command fails.
 func (j *job) must(in string, argv ...string) string {
 	j.Helper()
 	out, err := j.run(in, argv...)
@@ -76,8 +76,8 @@ func (j *job) must(in string, argv ...string) string {
 // jobFormats are the formats whose jobs run all points.
 var jobFormats = []string{"sh", "toml", "mpi", "slurm", "k8s", "compose"}
 
-// start runs a job with the given format until it ends and its logs are in its folder. The
-// folder's path is absolute.
+// start runs a job with the given format, and returns when the job has ended and its logs are
+// in its folder, dir. dir must be an absolute path.
 func (j *job) start(format, dir string) (string, error) {
 	switch format {
 	case "slurm":
@@ -138,7 +138,7 @@ printf '%s' "${UCX_NET_DEVICES-}" >"$TOP/nics"
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nvidia-smi"), "#!/bin/bash\necho 'GPU 0: fake'\n")
 }
 
-// words reads a file with words, each followed by a NUL character.
+// words reads a file of words, each followed by a NUL character.
 func (j *job) words(name string) []string {
 	j.Helper()
 	text, err := os.ReadFile(filepath.Join(j.dir, name))
@@ -251,8 +251,8 @@ func TestLaunchHostile(t *testing.T) {
 	})
 }
 
-// TestLaunchPyxis checks the options of srun for a container: images in the notation of
-// pyxis, mounts, and the names of secrets.
+// TestLaunchPyxis checks srun's options for a container: images in pyxis notation, mounts, and
+// the names of secrets.
 func TestLaunchPyxis(t *testing.T) {
 	startsMany(t)
 	t.Parallel()
@@ -444,7 +444,7 @@ func launchSweep(t *testing.T, format string, n int) {
 	if len(list) != n || len(hashes) != n {
 		t.Errorf("%d results with %d hashes, want %d", len(list), len(hashes), n)
 	}
-	// kvbench profile has the same points.
+	// kvbench profile with the same flags has the same points, so it has none left to run.
 	cmd := j.must(".", append([]string{"kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0"}, sweep...)...)
 	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != n {
 		t.Errorf("profile --resume ran %d more\n%s", len(list)-n, cmd)

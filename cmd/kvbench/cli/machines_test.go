@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// TestEtcdHere checks the warning about etcd on this machine under a name that
-// other machines may also use, because the run may be meant for one machine or
-// for two.
+// TestEtcdHere checks the warning for an etcd address that contains this machine's name. Other
+// machines can use this name too, so the run may be meant for one machine or for two.
 func TestEtcdHere(t *testing.T) {
 	t.Parallel()
 	name, err := os.Hostname()

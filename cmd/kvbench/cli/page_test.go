@@ -23,10 +23,10 @@ type measuredPoint struct {
 	us                          float64 // the time of a request, divided by the number of threads
 }
 
-// surface returns n made-up points. A request needs 5 us to start. On one backend, it
-// then needs 3.1 us per I/O and moves 42 GB/s; on the other, it needs 12 us per I/O and
-// moves 11 GB/s. Times differ from this by up to 4%, in the same way in every run. Every
-// 97th point is suspect.
+// surface returns n made-up points. A request needs 5 us to start. On one backend, it then
+// needs 3.1 us per I/O and reads 42 GB/s; on the other, it needs 12 us per I/O and reads 11
+// GB/s. Writes are 10% slower. Times differ from this by up to 4%, in the same way in every
+// run. Every 97th point is suspect.
 func surface(n int) []measuredPoint {
 	models, patterns := []string{"QWEN3_8B", "DEEPSEEK_R1", "LLAMA3.1_70B"}, []string{"block", "layer"}
 	list := make([]measuredPoint, n)
@@ -219,7 +219,8 @@ func TestPages(t *testing.T) {
 			if n := b.number(`document.querySelectorAll(".chart").length`); int(n) != test.charts {
 				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
 			}
-			// Each chart has marks, in colors other than the colors of the grid and the text.
+			// All charts but one have marks, in colors other than the colors of the grid and
+			// the text.
 			if n := b.number(`[...document.querySelectorAll(".u-wrap canvas")].filter(c => {
 				const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
 				for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && Math.abs(d[i] - d[i + 2]) > 60) return true;
@@ -345,7 +346,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the legend says %q", got)
 	}
 
-	// Sort the table by its last number, and save it as a file.
+	// Sort the table by bandwidth, and save it as a file.
 	b.eval(`document.querySelector("#chart-bandwidth-by-size details").open = true`, nil)
 	cells := `[...document.querySelectorAll("#chart-bandwidth-by-size tbody tr")].map(r => [...r.cells].map(c => c.textContent).join("|")).join("\n")`
 	b.eval(`new Promise(done => setTimeout(done, 100))`, nil)
@@ -401,8 +402,8 @@ func TestPageFit(t *testing.T) {
 	}
 }
 
-// TestPageOfMany checks the size of a page of 10,000 points, how long kvbench takes to
-// create it, and that the page responds immediately.
+// TestPageOfMany checks the size of a page of 10,000 points, how long kvbench takes to create
+// it, and how long the page takes to respond.
 func TestPageOfMany(t *testing.T) {
 	needsFull(t)
 	dir := t.TempDir()
@@ -500,8 +501,8 @@ func TestPlanPages(t *testing.T) {
 		// 15,872 I/Os.
 		{"plan", "plan --model gemma-3-27b --isl 8k --page_size 64", 0, 3, []string{"I/O size: 256.0 KiB. Bytes moved: 3.88 GiB. Number of I/Os: 15,872.", "Layers by kind", "sliding"}},
 		{"kvcache", "kvcache --model gemma-3-27b --model qwen3-8b --model deepseek-r1 --isl 8k --page_size 64 --accounting rank --bandwidth 50GB/s", 4, 13, []string{"GEMMA_3_27B", "whole model"}},
-		// One head in 80 layers, for 8,192 tokens, has 320 MiB in 40,960 descriptors.
-		// This takes 160.3 of the 500 ms.
+		// One head in 80 layers for 8,192 tokens is 320 MiB in 40,960 descriptors, which take
+		// 160.3 of the 500 ms.
 		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
 			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 32%", "320.0 MiB\n40,960",
 		}},
@@ -543,13 +544,14 @@ func TestPageChoice(t *testing.T) {
 		// of 43.
 		sized("READ", "QWEN3_8B", 1<<18, 20), sized("READ", "QWEN3_8B", 1<<19, 41.5), sized("READ", "QWEN3_8B", 1<<20, 40),
 		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
-		// Another model is another workload, so its 42.9 does not count.
+		// Another model is another workload, so its 42.9 GB/s do not count.
 		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
-		// These are 20% and 19% of the link.
+		// These are 20% and 19% of the link's bandwidth.
 		sized("READ", "DEEPSEEK_R1", 1<<20, 10), sized("READ", "QWEN3_32B", 1<<20, 9.5),
 		// The largest I/O is the fastest.
 		sized("WRITE", "QWEN3_8B", 1<<20, 10), sized("WRITE", "QWEN3_8B", 1<<21, 20),
-		// If the bandwidth is close to the link's, larger I/Os cannot help.
+		// This workload's best WRITE is slower, so the recommendation for WRITE is for the
+		// workload above.
 		sized("WRITE", "LLAMA3.1_70B", 1<<20, 5), sized("WRITE", "LLAMA3.1_70B", 1<<21, 19),
 	}
 	text, err := os.ReadFile(writePage(t, points, "--link", "ib_ndr", "--ttft", "40us"))
@@ -630,7 +632,7 @@ func TestPageBaseline(t *testing.T) {
 	}
 	for _, want := range []string{
 		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
-		// The point of 60 GB/s, on a link of 50 GB/s, is not compared.
+		// The baseline point with 60 GB/s is not compared, because the link has only 50 GB/s.
 		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ setting 25% faster; each measured once.</p>`,
 		"<p>1 point is not compared because a bandwidth in the baseline (up to 60 GB/s) is higher than the bandwidth of the link, ib_ndr (50 GB/s), and cannot be trusted.</p>",
 		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",

@@ -60,7 +60,7 @@ func TestProfileReal(t *testing.T) {
 		}
 		return got
 	}
-	// The results of early releases cannot be trusted.
+	// Results may be suspect, because those of early releases cannot be trusted.
 	good := func(t *testing.T, list []result) {
 		t.Helper()
 		for _, r := range list {

@@ -38,7 +38,7 @@ type tuned struct {
 	}
 }
 
-// tuneArgs are the arguments of a search on the surface of the fake nixlbench.
+// tuneArgs returns the arguments for a search on the fake nixlbench's surface.
 func tuneArgs(t testing.TB, more ...string) []string {
 	t.Helper()
 	examples, err := filepath.Abs("../../../examples")
@@ -49,7 +49,7 @@ func tuneArgs(t testing.TB, more ...string) []string {
 		"--isl", "4k", "--page_size", "64", "--backend", "POSIX"}, more...)
 }
 
-// tuneCommand returns the command of a search on a surface, in a new folder.
+// tuneCommand returns a command that runs a search on a surface, in a new folder.
 func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	cmd := exec.Command("kvbench", tuneArgs(t, append([]string{"--seed", fmt.Sprint(seed)}, more...)...)...)
 	cmd.Dir = t.TempDir()
@@ -57,7 +57,7 @@ func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// at returns the bandwidth of the surface with these settings.
+// at returns the surface's bandwidth at the given settings.
 func at(settings map[string]any) float64 {
 	n := func(name string) int64 {
 		v, _ := settings[name].(float64)
