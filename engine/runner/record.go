@@ -84,8 +84,8 @@ type Record struct {
 	Kept []string `json:"-"`
 	// Output is the end of nixlbench's output, if its table could not be parsed.
 	Output string `json:"output,omitempty"`
-	// OutputFiles lists the files with the complete output, which are next to the results
-	// file.
+	// OutputFiles lists the files with the run's output, up to 16 MiB each. They are next to
+	// the results file.
 	OutputFiles []string `json:"output_files,omitempty"`
 }
 

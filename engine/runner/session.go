@@ -59,8 +59,8 @@ type Session struct {
 	// Cleanup removes the files that the runs create. With Reuse, they are removed only
 	// when the session is closed, so that later runs can use them again.
 	Cleanup, Reuse bool
-	// Journal saves the records, unless it is nil. KeepOutput saves the complete output
-	// of the runs in files next to the journal.
+	// Journal saves the records, unless it is nil. KeepOutput saves the output of the runs,
+	// up to 16 MiB each, in files next to the journal.
 	Journal    *Journal
 	KeepOutput bool
 	// Output receives nixlbench's output.
