@@ -107,7 +107,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		dec := json.NewDecoder(bytes.NewReader(line))
 		dec.UseNumber()
 		if err := dec.Decode(&e); err != nil || !e.valid() {
-			return nil, diag.Errorf(at, "this line does not describe a point of a job").WithHint(hintAgain)
+			return nil, diag.Errorf(at, "this line does not describe one of the job's points").WithHint(hintAgain)
 		}
 		dir := l.logsOf(&e, attempts)
 		if dir == "" {

@@ -172,7 +172,7 @@ func (t *Transfer) answers() ([]answer, error) {
 		name, text string
 		show       func(int64) string
 	}{
-		{"ttft_percent", "Share of the time to the first token: %s", func(n int64) string { return fmt.Sprintf("%d%%", n) }},
+		{"ttft_percent", "Share of the time to first token: %s", func(n int64) string { return fmt.Sprintf("%d%%", n) }},
 		{"serial_us", "Prefill, then the transfer: %s", t.time},
 		{"layered_us", "Prefill, with each layer moved as soon as it is computed: %s", t.time},
 		{"needed_bandwidth", "Bandwidth that meets the target: %s", rateText},

@@ -504,7 +504,7 @@ func TestPlanPages(t *testing.T) {
 		// One head in 80 layers for 8,192 tokens is 320 MiB in 40,960 descriptors, which take
 		// 160.3 of the 500 ms.
 		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
-			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 32%", "320.0 MiB\n40,960",
+			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to first token: 32%", "320.0 MiB\n40,960",
 		}},
 		// 80 descriptors x 3.75 us, plus 41,943,040 bytes at 50 GB/s, take 300 + 839 us.
 		{"transfers", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4,8 --isl 1k..128kx2 --page_size 16,64 --contiguous_pages 1..all --link ib_ndr", 4, 4, []string{"The shortest time is 1.14 ms, with isl 1,024, decode_tp_size 8, page_size 16, contiguous_pages all."}},
