@@ -15,36 +15,37 @@ import (
 // MaxAxis is the maximum number of values on an axis.
 const MaxAxis = 10_000
 
-// SweepSection is the section of a configuration that contains axes, keyed by the
-// names of flags.
+// SweepSection is the name of the configuration section that contains the axes. Each key
+// in the section is the name of a flag.
 const SweepSection = source.SweepSection
 
 // maxWrong is the maximum number of invalid values reported for one axis.
 const maxWrong = 5
 
-// Axis is a field with several values in a sweep, all of which are valid.
+// Axis is a field that has several values in a sweep. All the values are valid.
 type Axis struct {
 	Field  *schema.Field
 	Values []data.Fact
 }
 
-// axisItem is a value of an axis that is being read. checked reports whether the value
-// needs no check because it is inside a range whose ends are checked.
+// axisItem is one value of an axis while the axis is being read. If checked is true, the
+// value needs no check, because it lies inside a range and the ends of the range are
+// checked.
 type axisItem struct {
 	data.Value
 	origin  data.Origin
 	checked bool
 }
 
-// axis is an axis with its first value as the user wrote it.
+// axis is an [Axis] that also contains its first value as the user wrote it.
 type axis struct {
 	Axis
 	first data.Value // checked with the rest of the configuration
 }
 
-// sweepOf separates the axes and nixlbench flags in the sweep section from the rest of
-// a document. The first value of each axis becomes part of the rest, so that it is
-// checked with the configuration.
+// sweepOf reads the axes and nixlbench flags in the sweep section. It also returns the
+// document without that section, but with the first value of each axis, so that these
+// values are checked with the rest of the configuration.
 func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, []*Knob, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	axes := map[string]*axis{}
@@ -128,11 +129,11 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 	if near != "" {
 		return d.WithHint("did you mean %q?", SweepSection+"."+near)
 	}
-	return d.WithHint("an axis is named after a flag: %s, or after one of nixlbench's flags", strings.Join(names, ", "))
+	return d.WithHint("name the axis after a nixlbench flag or one of these flags: %s", strings.Join(names, ", "))
 }
 
-// axisOf reads an axis from a file: a list, or one value in the form that the
-// flag accepts. A list item that is not a number may be a range.
+// axisOf reads an axis from a file. The axis may be a list, or one value in the form that
+// the flag accepts. If the field is numeric, list items may be ranges.
 func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 	wrong := func(v *data.Value) error {
 		allowed, _ := l.allowed(f.Path)
@@ -176,8 +177,8 @@ func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 	return l.axis(f, items, leaf.Path+": ")
 }
 
-// overrideAxis reads an axis from the command line. Each override is read only
-// once, even for several configurations.
+// overrideAxis reads an axis from the command line. It caches the result, so each
+// override is read only once, even if there are several configurations.
 func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	type result struct {
 		axis *axis
@@ -196,8 +197,8 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	return r.axis, r.err
 }
 
-// HasSeveral reports whether an override that accepts only one value has a list or range of
-// numbers, or a list of known words.
+// HasSeveral reports whether an override contains a list or range of numbers, or a list
+// of known words, although it accepts only one value.
 func (l *Loader) HasSeveral(o Override) bool {
 	f := l.schema.Field(o.Path)
 	if f == nil || o.Axis {
@@ -281,9 +282,9 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	return items, nil
 }
 
-// wordRange reads a range that ends in a word of the field's unit, such as 1..all. Such a
-// range contains only its two ends, because no step leads to a word. wordRange returns nil
-// for other ranges.
+// wordRange reads a range that ends in a word that the field's unit defines, such as
+// 1..all. Such a range contains only its two ends, because no step leads to a word.
+// wordRange returns nil for other ranges.
 func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	from, to, _ := strings.Cut(text, "..")
 	word := func(text string) bool {
@@ -310,8 +311,8 @@ func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	return n.Num.Int64()
 }
 
-// axis checks each value separately, except the first one, which is checked with the rest
-// of the configuration.
+// axis creates an axis from its items. It checks every value except the first, which is
+// checked with the rest of the configuration.
 func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, error) {
 	origin := items[0].origin
 	if len(items) > MaxAxis {
@@ -333,7 +334,7 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 				continue
 			}
 		}
-		v, _ := item.Formula() // an unsuitable value fails the check
+		v, _ := item.Formula() // values that formulas cannot use fail the check
 		text := v.Text()
 		if seen[text] {
 			errs = append(errs, item.origin.Errorf("%s%s is given twice", label, &item.Value))
@@ -373,13 +374,14 @@ func (c *Config) Points() uint64 {
 	return n
 }
 
-// Varies reports whether the field with the given name in formulas has several values.
+// Varies reports whether the field that formulas refer to by the given name has several
+// values.
 func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts returns, as strings, the values of the field with the given name in
-// formulas. There are several values if the field is an axis.
+// Texts returns the values of the field that formulas refer to by the given name, as
+// strings. It returns several values if the field is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []data.Fact{c.Values[name]}
 	for _, a := range c.Axes {

@@ -72,8 +72,8 @@ func TestAxisText(t *testing.T) {
 	}
 }
 
-// TestAxisWrong checks that values that an axis cannot have are rejected with the same
-// message as a single value.
+// TestAxisWrong checks that an invalid value on an axis is rejected with the same message
+// as an invalid single value.
 func TestAxisWrong(t *testing.T) {
 	long := strings.Repeat("1,", 10_000) + "1"
 	for _, test := range []struct{ path, flag, text, want string }{
@@ -109,7 +109,7 @@ func TestAxisWrong(t *testing.T) {
 	if _, l := loader(t); true {
 		c, err := l.Config("", nil, "", []config.Override{axisOverride("strategy.tp_size", "tp", "1..10000+1")})
 		if err != nil || len(c.Axes) != 1 || len(c.Axes[0].Values) != 10_000 {
-			t.Errorf("10000 values are refused: %v", err)
+			t.Errorf("10000 values are rejected: %v", err)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestSweepSection(t *testing.T) {
 	}
 	mixed, err := read("m.yaml", "sweep: {dp_attention: [true, false], pp_stage: [all, 1], kv_memory: [1GiB, 5]}\n")
 	if err != nil || len(mixed.Axes) != 3 || texts(mixed.Axes[0])+" "+texts(mixed.Axes[1])+" "+texts(mixed.Axes[2]) != "true false all 1 1073741824 5" {
-		t.Errorf("words, truth values and units are read as %v, %v", mixed, err)
+		t.Errorf("words, booleans and numbers with units are read as %v, %v", mixed, err)
 	}
 	yaml := "runtime: {num_requests: 3}\nsweep:\n  page_size: [16, \"32..64+16\", 100]\n  tp: 1..4x2\n  access_pattern: block,layer\n  isl: 7\n"
 	for name, text := range map[string]string{

@@ -24,8 +24,8 @@ type KnobText struct {
 	Origin data.Origin
 }
 
-// KnobOf reads the values of a nixlbench flag: one value or, if axes are
-// allowed, several separated by commas, and ranges of numbers.
+// KnobOf reads the values of a nixlbench flag. The text contains one value or, if axes is
+// set, several values and ranges of numbers, separated by commas.
 func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin data.Origin, axes bool) (*Knob, error) {
 	k := &Knob{Flag: f}
 	if !axes || !f.Varies() {
@@ -76,8 +76,8 @@ func (k *Knob) bounded(label string) error {
 	return nil
 }
 
-// Values parses the knob's values by the rules of a release. If some values are invalid,
-// the error describes the first few of them.
+// Values parses the knob's values. The release determines their type and which of them
+// are valid. If some values are invalid, the error describes the first few of them.
 func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	era := s.Nixlbench.FlagIn(k.Flag, release)
 	if era == nil {
@@ -123,8 +123,8 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	return values, errs.Err()
 }
 
-// knobOf reads an axis for a nixlbench flag from a file: a list, or one value
-// in the form that the flag accepts.
+// knobOf reads the values of a nixlbench flag from the sweep section of a file. The
+// flag's entry is a list, or one value in the form that the flag accepts.
 func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
 	label := leaf.Path + ": "
 	text := func(v *data.Value) (string, bool) {
@@ -169,8 +169,8 @@ type numberRange struct {
 
 const rangeHint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
 
-// numbers returns the numbers in a range. It stops after one more number than an axis may
-// have.
+// numbers returns the numbers in a range. It stops as soon as there are more numbers than
+// an axis may have.
 func (r numberRange) numbers(text string, fail func(format string, args ...any) *diag.Diag) ([]int64, error) {
 	from, to, _ := strings.Cut(text, "..")
 	at := strings.LastIndexAny(to, "x+")

@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// launchOf separates the launch section from the rest of a configuration, because the job
-// does not affect the plan. It applies the overrides of the section's options, and
+// launchOf separates the launch section from the rest of a configuration, because launch
+// options do not affect the plan. It applies the overrides of the section's options, and
 // validates the options.
 func (l *Loader) launchOf(doc *data.Document, overrides []Override) (*data.Document, map[string]data.Fact, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
@@ -52,7 +52,7 @@ func isLaunch(path string) bool {
 	return path == schema.LaunchSection || strings.HasPrefix(path, schema.LaunchSection+".")
 }
 
-// checkLaunch is like checkConfig, but for the options of the launch section.
+// checkLaunch is like checkConfig, but checks the options of the launch section.
 func (l *Loader) checkLaunch(doc *data.Document) error {
 	if err := l.readTexts(doc); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (l *Loader) checkLaunch(doc *data.Document) error {
 	for i := range paths {
 		paths[i] = l.schema.LaunchFields.Get()[i].Path
 	}
-	if err := schema.DropUnknown(doc, paths, nil, "not an option of launch"); err != nil {
+	if err := schema.DropUnknown(doc, paths, nil, "not a launch option"); err != nil {
 		return err
 	}
 	if schema.IsPlain(doc, l.fieldType, nil) {

@@ -25,13 +25,13 @@ type Loader struct {
 	*source.Files
 
 	schema  *schema.Schema
-	defs    func() (cue.Value, error)    // the package kvbench
+	defs    func() (cue.Value, error)    // the kvbench package of the schema
 	results func() (*schema.Type, error) // the type of a line in a results file
 	axes    sync.Map                     // results of overrideAxis, keyed by override
 }
 
-// NewLoader returns a loader for a schema whose CUE files are in files (the
-// contents of cue/).
+// NewLoader returns a loader for a schema. files contains the schema's CUE files, which
+// are in cue/ in the repository.
 func NewLoader(s *schema.Schema, files fs.FS) *Loader {
 	l := &Loader{Files: source.New(s, files), schema: s}
 	l.defs = sync.OnceValues(func() (cue.Value, error) { return l.Reader().Package(".") })
@@ -39,16 +39,17 @@ func NewLoader(s *schema.Schema, files fs.FS) *Loader {
 	return l
 }
 
-// Definitions returns the schema's CUE package that defines the kinds of files.
+// Definitions returns the schema's CUE package, which defines the kinds of files that
+// kvbench reads.
 func (l *Loader) Definitions() (cue.Value, error) { return l.defs() }
 
-// Override is a configuration value that was set outside the file: the field's path, the
-// text, and where it was set.
+// Override is a configuration value that was set outside the file. It consists of the
+// field's path, the value's text, and the place where the value was set.
 type Override struct {
 	Path   string
 	Text   string
 	Origin data.Origin
-	// Axis reports whether the text may be a list or a range.
+	// If Axis is set, the text may be a list or a range.
 	Axis bool
 }
 
@@ -58,11 +59,11 @@ type Config struct {
 	// Values contains the value of every field, keyed by its name in formulas. A field that
 	// has no default, such as source or destination, is absent unless it is set.
 	Values map[string]data.Fact
-	// Axes are the fields with several values, in the order of the schema. Values contains the
+	// Axes are the fields that have several values, in schema order. Values contains the
 	// first value of each axis.
 	Axes []Axis
-	// Knobs are the nixlbench flags in the file's sweep section, with one value
-	// or several.
+	// Knobs are the nixlbench flags in the file's sweep section. Each has one or more
+	// values.
 	Knobs []*Knob
 	// Launch contains the options of the launch section that are set, keyed by name.
 	Launch map[string]data.Fact
@@ -146,7 +147,8 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 	return errs.Err()
 }
 
-// Check checks the document of a configuration.
+// Check validates the configuration in a document. If the configuration is valid, Check
+// returns the notes from [Loader.Small] as its error.
 func (l *Loader) Check(file string, doc *data.Document) error {
 	c, err := l.config(file, doc, nil, "", nil)
 	if err != nil {
@@ -173,7 +175,8 @@ func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
 	return values, err
 }
 
-// fact returns a value of a field.
+// fact returns a field's value with its origin and, if the field's unit has a word for
+// it, that word.
 func (l *Loader) fact(f *schema.Field, v formula.Value, origin data.Origin) data.Fact {
 	fact := data.Fact{Value: v, Origin: origin}
 	if word := l.schema.Word(f, v); word != v.Text() {
@@ -182,8 +185,8 @@ func (l *Loader) fact(f *schema.Field, v formula.Value, origin data.Origin) data
 	return fact
 }
 
-// CheckNamed validates values of configuration fields that are keyed by their
-// names in formulas. The caller must report unknown names.
+// CheckNamed validates a document in which the keys are the names of configuration fields
+// in formulas. It drops unknown names, which the caller must report.
 func (l *Loader) CheckNamed(doc *data.Document) error {
 	for j := range doc.Leaves {
 		for k := range l.schema.Fields {
@@ -299,9 +302,9 @@ func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	return plain
 }
 
-// readTexts converts numbers with a unit suffix, and words in a different case. It removes
-// invalid numbers for which it returns a more specific error than the check against the
-// schema would.
+// readTexts converts numbers with a unit suffix, and words in a different case. It also
+// removes some invalid numbers and returns errors about them that are more specific than
+// those of the schema check.
 func (l *Loader) readTexts(d *data.Document) error {
 	var errs diag.List
 	kept := d.Leaves[:0]
@@ -375,8 +378,8 @@ func (l *Loader) flagPath(flag string) string {
 	return ""
 }
 
-// alias returns the path of the field whose flag, or whose equivalent in another
-// program, has the given name. If there is no such field, path is "" and hint may
+// alias returns the path of the field whose flag has the given name, or of the field that
+// has this name in another program. If there is no such field, path is "" and hint may
 // explain why.
 func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {
@@ -398,7 +401,7 @@ func (l *Loader) fieldPaths() []string {
 	return paths
 }
 
-// dropEmptySections removes sections that have no value. In YAML, `runtime:` by itself
+// dropEmptySections removes empty sections. In YAML, the line `runtime:` by itself
 // creates one.
 func dropEmptySections(d *data.Document, s *schema.Schema) {
 	kept := d.Leaves[:0]

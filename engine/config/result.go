@@ -36,7 +36,7 @@ func (l *Loader) Results(name string) error {
 		case err == io.EOF:
 			return c.err()
 		case err == jsonl.ErrLong:
-			c.add("", "%v; the rest is not checked", err)
+			c.add("", "%v; the rest of the file is not checked", err)
 			return c.err()
 		case err != nil:
 			return err
@@ -46,7 +46,7 @@ func (l *Loader) Results(name string) error {
 			c.check(shape, line)
 		}
 		if good = good || c.count == before; !good && lines.Bytes > jsonl.MaxFutile {
-			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no results up to this line; the rest is not checked"))
+			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no valid results up to this line; the rest of the file is not checked"))
 		}
 	}
 }
@@ -63,7 +63,7 @@ func (l *Loader) resultShape() (*schema.Type, error) {
 	return &s, nil
 }
 
-// checker validates lines against a shape.
+// checker validates the lines of a results file.
 type checker struct {
 	file     string
 	line     int
@@ -71,7 +71,7 @@ type checker struct {
 	path     []step
 	problems diag.List
 	count    int // number of problems, including those not shown
-	// names records the number of the last object that contained each name.
+	// names maps each name to the number of the last object that contained it.
 	names   map[string]*int
 	objects int
 }
@@ -82,7 +82,8 @@ type step struct {
 	index int
 }
 
-// full reports whether further problems are only counted, not shown.
+// full reports whether there are so many problems that further ones are counted but not
+// shown.
 func (c *checker) full() bool { return len(c.problems) == diag.MaxShown }
 
 // add records a problem in the current line.
@@ -102,7 +103,7 @@ func (c *checker) err() error {
 	return c.problems.Err()
 }
 
-// check checks a line.
+// check validates a line.
 func (c *checker) check(s *schema.Type, line []byte) {
 	if !utf8.Valid(line) {
 		c.add("", "this line is not UTF-8 text")
@@ -126,8 +127,8 @@ func (c *checker) check(s *schema.Type, line []byte) {
 	}
 }
 
-// wrong records a problem with the value at the current path or, unless name is "",
-// with its field of that name.
+// wrong records a problem with the value at the current path. If name is not empty, the
+// problem is with the field of that name in the value.
 func (c *checker) wrong(name, hint, format string, args ...any) {
 	if c.full() {
 		c.count++
@@ -150,7 +151,7 @@ func (c *checker) wrong(name, hint, format string, args ...any) {
 	c.add(hint, "%s%s: %s", where, data.Shorten(name), fmt.Sprintf(format, args...))
 }
 
-// value checks the next value.
+// value validates the next value in the line.
 func (c *checker) value(s *schema.Type) {
 	begin := c.in.Next()
 	switch {
@@ -221,7 +222,8 @@ const (
 	maxNames = 10_000 // maximum number of names remembered to find duplicates
 )
 
-// again records a name in an object, and reports whether the object already contained it.
+// again records that an object contains a name, and reports whether the name was already
+// recorded for the object.
 func (c *checker) again(name []byte, object int) bool {
 	if had := c.names[string(name)]; had != nil {
 		was := *had
@@ -234,7 +236,7 @@ func (c *checker) again(name []byte, object int) bool {
 	return false
 }
 
-// shownJSON returns the text of a value as shown in a message.
+// shownJSON describes a JSON value for use in a message.
 func shownJSON(text []byte) string {
 	switch {
 	case text[0] == '{':

@@ -32,7 +32,8 @@ const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","ha
 	`"processes":[{"command":["a"],"environment":{"A":"b"},"exit_code":null,"signal":"s","error":"e","stopped":true,"stderr":""}],` +
 	`"rows":[{"gb":16.9,"us":"inf"}],"warnings":["w"],"files":["f"],"output":"o"}`
 
-// TestResultsAsCUE checks that validating modified results has the same outcome as in CUE.
+// TestResultsAsCUE modifies a result in many ways, and checks that kvbench accepts a
+// modified result if and only if CUE does.
 func TestResultsAsCUE(t *testing.T) {
 	d, l := loader(t)
 	text, err := schemagen.CUE(model.NewLoader(d, cueschema.Files, models.Files), "results", nil)
@@ -43,15 +44,15 @@ func TestResultsAsCUE(t *testing.T) {
 	def := ctx.CompileBytes(text).LookupPath(cue.ParsePath("#Result"))
 	good := func(line string) bool { return ctx.CompileString(line).Unify(def).Validate(cue.Concrete(true)) == nil }
 	if !def.Exists() || !good(aResult) {
-		t.Fatal("the result is not good")
+		t.Fatal("the result is not valid")
 	}
 	var lines []string
 	var whole any
 	if err := json.Unmarshal([]byte(aResult), &whole); err != nil {
 		t.Fatal(err)
 	}
-	// change calls set with other values for each place in a value, and calls drop to remove
-	// the place.
+	// change replaces each part of v with other values and removes each field of a
+	// mapping, one at a time. It appends every resulting line to lines.
 	other := []string{"null", "true", "7", "-1", "1.5", "1.0", "1e2", "9223372036854775808", `""`, `"ok"`, `"nan"`, `"2026-01-01T00:00:00Z"`, "[]", "[1]", `["x"]`, "{}", `{"x":1}`, `{"value":1,"origin":"x"}`}
 	var change func(v any, set func(any))
 	change = func(v any, set func(any)) {
@@ -89,7 +90,7 @@ func TestResultsAsCUE(t *testing.T) {
 	dir, refused, taken := t.TempDir(), 0, 0
 	for i, line := range lines {
 		if !strings.HasPrefix(line, "{") || os.Getenv("KVBENCH_FULL") == "" && i%5 > 0 {
-			continue // a line that is not an object is reported before the schema is used
+			continue // lines that are not objects are rejected before the schema is used
 		}
 		file := filepath.Join(dir, "r.jsonl")
 		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
@@ -97,7 +98,7 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 		err := l.Results(file)
 		if want := good(line); (err == nil) != want {
-			t.Errorf("line %d is good: %t, and the error is %v\n%s", i, want, err, line)
+			t.Errorf("line %d is valid in CUE: %t, but the error is %v\n%s", i, want, err, line)
 		}
 		if err != nil {
 			refused++
@@ -106,7 +107,7 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 	}
 	if refused < 20 || taken < 20 {
-		t.Errorf("%d lines are refused and %d are not", refused, taken)
+		t.Errorf("%d lines are rejected and %d are not", refused, taken)
 	}
 }
 
@@ -136,7 +137,7 @@ func TestResultsWrong(t *testing.T) {
 		with(`"output":"o"`, `"output":[`+strings.Repeat("7,", 99)+`7]`): `output: a list is not allowed: expected a string`,
 		with(`"output":"o"`, "\"output\":\"\xff\""):                      `this line is not UTF-8 text`,
 		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is not JSON: values are nested too deeply`,
-		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB; the rest is not checked`,
+		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB; the rest of the file is not checked`,
 		"7":                                                              `this line is not a JSON object`,
 	} {
 		file := filepath.Join(t.TempDir(), "r.jsonl")
@@ -155,7 +156,7 @@ func TestResultsWrong(t *testing.T) {
 }
 
 // TestResultsHostile checks that files with a line of 3 MB, or with many bad lines, are
-// handled quickly and with few messages. Each file takes less than a second on a quiet
+// handled quickly and with few messages. Each file takes less than a second on an idle
 // machine.
 func TestResultsHostile(t *testing.T) {
 	for name, test := range map[string]struct{ text, last string }{
@@ -164,7 +165,7 @@ func TestResultsHostile(t *testing.T) {
 		"lines":   {strings.Repeat("{}\n", 60_000), "and 839980 more"},                                      // 14 fields of each, less 20
 		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is not JSON: values are nested too deeply"},
 		"text":    {strings.Repeat("not a result\n", 60_000), "and 59980 more"},
-		"futile":  {strings.Repeat("not a result\n", 6_000_000), "no results up to this line; the rest is not checked"},
+		"futile":  {strings.Repeat("not a result\n", 6_000_000), "no valid results up to this line; the rest of the file is not checked"},
 		"good":    {strings.Repeat(aResult+"\n", 1000) + "x\n", "this line is not JSON: expected a value"},
 		"twenty":  {strings.Repeat("[]\n", 20), "this line is not a JSON object"},
 		"oneMore": {strings.Repeat("[]\n", 21), "and 1 more"},

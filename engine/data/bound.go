@@ -17,18 +17,17 @@ import (
 // nested more than ten levels deep. The limits keep parsing and validation fast for any
 // file.
 const (
-	maxDepth   = 100     // levels of mappings and lists
-	maxPath    = 1000    // bytes of the names on the path to a value
+	maxDepth   = 100     // levels of nested mappings and lists
+	maxPath    = 1000    // total size in bytes of the names on a value's path
 	maxTokens  = 300_000 // size of a CUE file in bytes
-	maxFaults  = 100     // characters that are not valid in CUE
+	maxFaults  = 100     // invalid characters in a CUE file
 	maxChain   = 1000    // consecutive operators, dots and colons in a CUE file
-	maxString  = 10_000  // bytes of a string or a number in CUE
-	MaxPattern = 1000    // bytes of a regular expression
+	maxString  = 10_000  // size in bytes of a string or a number in a CUE file
+	MaxPattern = 1000    // size in bytes of a regular expression
 	maxSearch  = 100_000 // size in bytes of a file that is parsed again to find the line of an error
 )
 
-// limits are the maximum numbers of values in a file, in a list, and in a
-// mapping.
+// limits contains the maximum number of values in a file, in a list, and in a mapping.
 type limits struct{ values, list, mapping int }
 
 // CUE needs quadratic time for long lists and large mappings. Mappings in data files may be
@@ -56,8 +55,8 @@ func unexpected(file string, p any) *diag.Diag {
 // breaks.
 var breaks = map[rune]string{'\u0085': "next line", '\u2028': "line separator", '\u2029': "paragraph separator"}
 
-// checkBreaks rejects line breaks that editors do not show as line breaks, because the
-// parser would read something different from what a person sees.
+// checkBreaks rejects line breaks that editors do not show as line breaks, because what
+// the parser reads would differ from what a person sees.
 func checkBreaks(name string, data []byte) error {
 	for i := 0; i < len(data); i++ {
 		if c := data[i]; c != 0xc2 && c != 0xe2 {
@@ -73,7 +72,7 @@ func checkBreaks(name string, data []byte) error {
 	return nil
 }
 
-// placeAt returns the position of the byte at an offset.
+// placeAt returns the position of the byte at offset i.
 func placeAt(name string, data []byte, i int) diag.Pos {
 	before := data[:i]
 	return diag.Pos{File: name, Line: 1 + bytes.Count(before, []byte("\n")), Col: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
@@ -145,7 +144,7 @@ func checkTree(name string, root ast.Expr, most limits) error {
 				}
 				label, _, _ := ast.LabelName(f.Label)
 				if path+len(label) > maxPath {
-					return diag.Errorf(place(f.Label), "the path of this key is longer than %d characters", maxPath)
+					return diag.Errorf(place(f.Label), "the path of this key is longer than %d bytes", maxPath)
 				}
 				if err := check(f.Value, depth+1, path+len(label)+1); err != nil {
 					return err
@@ -174,9 +173,9 @@ func checkTree(name string, root ast.Expr, most limits) error {
 	return check(root, 0, 0)
 }
 
-// checkCUEText rejects CUE text that would overflow the stack of the parser or of functions
-// that walk the syntax tree. Both recurse at brackets, and at the colons, dots and
-// operators between two commas.
+// checkCUEText rejects CUE text that would overflow the stack of the parser or of
+// functions that walk the syntax tree. Both recurse at each bracket, and at each colon,
+// dot and operator between two commas.
 func checkCUEText(name string, data []byte) error {
 	file := token.NewFile(name, 0, len(data))
 	var s scanner.Scanner
@@ -187,9 +186,9 @@ func checkCUEText(name string, data []byte) error {
 			first = diag.Errorf(PosOf(pos), format, args...)
 		}
 	}, 0)
-	chains := []int{0} // length of the current chain in each open bracket
-	depth := 0         // sum of the lengths
-	var texts []bool   // whether each open bracket encloses an expression in a string
+	chains := []int{0} // for each open bracket, the length of the current chain inside it
+	depth := 0         // sum of the chains' lengths
+	var texts []bool   // for each open bracket, whether it encloses an expression in a string
 	inText := false
 	for n := 0; ; n++ {
 		pos, tok, lit := s.Scan()
@@ -212,7 +211,8 @@ func checkCUEText(name string, data []byte) error {
 				depth -= *chain
 				chains = chains[:len(chains)-1]
 				if texts[len(chains)-1] {
-					// The string continues, perhaps up to its next expression.
+					// The string continues after the bracket, and may contain another
+					// expression.
 					lit = s.ResumeInterpolation()
 					inText = strings.HasSuffix(lit, "(")
 				}
@@ -238,7 +238,7 @@ func checkCUEText(name string, data []byte) error {
 	}
 }
 
-// within rejects a value that is too large to check quickly.
+// within returns an error if the value is too large to check quickly.
 func (v *Value) within(file string, most limits, n *int) error {
 	if *n++; *n > most.values {
 		return tooMany(file, most.values)

@@ -1,6 +1,6 @@
 package data
 
-//lint:file-ignore SA1019 There is no other way to get a context without the standard library.
+//lint:file-ignore SA1019 There is no other way to get a context that does not link the standard library.
 
 import (
 	"cuelang.org/go/cue"

@@ -19,7 +19,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// The import path of the schema in architecture files, and its parts.
+// The import path that architecture files use for the schema, and its parts.
 const (
 	modulePath   = "kvbench.internal"
 	SchemaFolder = "cue"
@@ -34,17 +34,18 @@ const (
 // disk or the network.
 type Reader struct {
 	Schema fs.FS
-	Mode   parser.Option // reads comments if documentation is needed
+	Mode   parser.Option // includes parser.ParseComments if documentation is needed
 	bctx   *build.Context
 
 	mu       sync.Mutex
 	ctx      *cue.Context
-	inCtx    int // how many of the user's files were evaluated in ctx
+	inCtx    int // number of the user's files that were evaluated in ctx
 	packages map[string]*build.Instance
 }
 
-// maxInContext is the maximum number of files that are evaluated in one context. A context
-// keeps everything that was evaluated in it, and a new one has to compile the schema again.
+// maxInContext is the maximum number of files that are evaluated in one context. A
+// context never frees what was evaluated in it, but a new context has to compile the
+// schema again.
 const maxInContext = 32
 
 func NewReader(schema fs.FS) *Reader {
@@ -70,7 +71,7 @@ func (r *Reader) load(_ token.Pos, importPath string) *build.Instance {
 	return inst
 }
 
-// pkg returns the schema's package in a folder of its file system.
+// pkg returns the package in a folder of the schema's file system.
 func (r *Reader) pkg(folder string) (*build.Instance, error) {
 	if inst := r.packages[folder]; inst != nil {
 		return inst, nil
@@ -138,9 +139,9 @@ func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 // attributes lists the attributes that fields of the schema may have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "last", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
-// checkSafe rejects anything that would make a file depend on more than itself, its package
-// and the schema. It also rejects anything that could use too much memory in a single step,
-// before the watch can stop it.
+// checkSafe rejects a file if its value could depend on anything except the file, its
+// package and the schema. It also rejects expressions that could use too much memory in a
+// single step, before the evaluation can be stopped.
 func checkSafe(f *ast.File) error {
 	var errs diag.List
 	refuse := func(n ast.Node, what, hint string) {
@@ -160,7 +161,7 @@ func checkSafe(f *ast.File) error {
 			return false
 		case *ast.UnaryExpr:
 			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > MaxPattern {
-				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: part of the name is enough")
+				refuse(n, LongPattern(len(lit.Value)), "write a shorter regular expression")
 				return false
 			}
 		case *ast.BinaryExpr:
@@ -188,15 +189,15 @@ func isText(x ast.Expr) bool {
 	return interpolated || ok && lit.Kind == token.STRING
 }
 
-// onlyNumber requires a factor to be a number, because multiplying a string or a
-// list could produce a value of any size.
+// onlyNumber requires a factor to be a number, because multiplying a string or a list
+// could produce a value of any size.
 func onlyNumber(x ast.Expr) ast.Expr {
 	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
 }
 
-// onlyShort requires a value that is inserted into a string to be a number, a
-// boolean or a short string. Otherwise, a few lines that each insert the previous
-// one twice could produce a string of any size, in steps too large to interrupt.
+// onlyShort requires a value that is inserted into a string to be a number, a boolean or
+// a short string. Otherwise, a few lines could produce a string of any size, if each line
+// inserts the previous one twice. The steps would be too large to interrupt.
 func onlyShort(x ast.Expr) ast.Expr {
 	short := &ast.UnaryExpr{Op: token.MAT, X: ast.NewString("^(?s:.{0,500})$")}
 	allowed := ast.NewBinExpr(token.OR, ast.NewPredeclared("number"), ast.NewPredeclared("bool"), short)
@@ -259,13 +260,13 @@ func FromCUE(err error, at diag.Pos) error {
 	return list.Err()
 }
 
-// types lists the types that parameters can have.
+// types lists the types that a parameter can have.
 var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, SchemaFolder+"/") }
 
-// TrimPath removes the path of the definition, because only the path within the definition
-// is meaningful to users.
+// TrimPath removes the path of the enclosing definition, because only the path within the
+// definition is meaningful to users.
 func TrimPath(path []string) []string {
 	for i := len(path) - 1; i >= 0; i-- {
 		if strings.HasPrefix(path[i], "#") {
@@ -275,9 +276,9 @@ func TrimPath(path []string) []string {
 	return path
 }
 
-// CUE evaluates all of the user's CUE files together. Files that take too much
-// time or memory fail here, under watch, rather than in a later command that
-// reads another part of the file.
+// CUE evaluates all of the user's CUE files together. It evaluates everything in them, so
+// that files that take too much time or memory fail here, where time and memory are
+// limited, rather than when another part of a file is read later.
 func (r *Reader) CUE(name string, files ...*ast.File) (*Tree, error) {
 	v, err := r.Eval(name, files...)
 	if err != nil {
@@ -295,7 +296,7 @@ func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 	return ParseCUE(name, text)
 }
 
-// Bundled reads a CUE file from a file system. Messages show it under the given name.
+// Bundled reads a CUE file from a file system. shown is the name of the file in messages.
 func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	f, err := r.parseBundled(files, name, shown)
 	if err != nil {
@@ -305,7 +306,7 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 }
 
 // BundledPackage reads the CUE files at the root of a file system and evaluates them
-// together. Messages show them as files in the given folder.
+// together. shown is the name of the folder in messages.
 func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, *Tree, error) {
 	names, err := fs.Glob(files, "*.cue")
 	if err != nil {
@@ -329,8 +330,9 @@ func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error
 	return parser.ParseFile(shown, text, r.Mode)
 }
 
-// Members evaluates everything in a definition of a struct, including optional fields. It
-// returns the fields, and reports whether there are constraints on other fields.
+// Members evaluates everything in a struct definition, including optional fields. It
+// returns the fields, and reports whether the definition also constrains fields with
+// other names.
 func Members(v cue.Value) (list []Member, others bool, err error) {
 	iter, err := v.Fields(cue.All())
 	if err != nil {
@@ -368,8 +370,8 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates everything in a definition. It stops at a certain depth, because
-// definitions may contain themselves.
+// exhaust evaluates everything in a definition, up to a maximum depth, because a
+// definition may contain itself.
 func exhaust(v cue.Value, depth int) {
 	if depth == 0 {
 		return
@@ -392,7 +394,7 @@ func exhaust(v cue.Value, depth int) {
 	}
 }
 
-// ValuePos returns the position of a value, rather than the position of its field.
+// ValuePos returns the position of a value itself, rather than the position of its field.
 func ValuePos(v cue.Value) diag.Pos {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -403,7 +405,7 @@ func ValuePos(v cue.Value) diag.Pos {
 	return PosOf(v.Pos())
 }
 
-// SourceExpr returns a value as written in its file, or nil.
+// SourceExpr returns the expression that defines a value in its file, or nil.
 func SourceExpr(v cue.Value) ast.Expr {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -414,7 +416,7 @@ func SourceExpr(v cue.Value) ast.Expr {
 	return nil
 }
 
-// KeyPos returns the position of the name of a value's field.
+// KeyPos returns the position of the name of the field that contains the value.
 func KeyPos(v cue.Value) diag.Pos {
 	if field, ok := v.Source().(*ast.Field); ok {
 		return PosOf(field.Label.Pos())
@@ -422,8 +424,8 @@ func KeyPos(v cue.Value) diag.Pos {
 	return PosOf(v.Pos())
 }
 
-// PathOf returns the path of a value, with the names of fields and the indexes of list
-// items.
+// PathOf returns a CUE path. Each part of p is the name of a field or the index of a list
+// item.
 func PathOf(p []string) cue.Path {
 	var sels []cue.Selector
 	for _, s := range p {

@@ -10,12 +10,12 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Leaf is one value of a document: anything except a non-empty mapping.
+// Leaf is one value in a document. It can be anything except a non-empty mapping.
 type Leaf struct {
 	Path string // dotted
 	Value
 	Origin Origin
-	Key    diag.Pos // the position of the field's name, if it has one
+	Key    diag.Pos // the position of the field's name, if known
 }
 
 // Document is the content of a data file as a list of leaves, in the same order as in the
@@ -23,7 +23,8 @@ type Leaf struct {
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant lists the known keys that the file's unknown keys were most likely meant to be.
+	// Meant lists the known keys that the author of the file most likely meant by unknown
+	// keys.
 	Meant []string
 	// Sections contains the positions of the keys that contain other keys.
 	Sections map[string]diag.Pos
@@ -44,7 +45,7 @@ func (d *Document) flatten(prefix string, v *Value) error {
 	for i := range v.Fields {
 		f := &v.Fields[i]
 		if strings.Contains(f.Name, ".") {
-			errs = append(errs, diag.Errorf(f.Key, "%q is not a valid key: nest one key in the other", f.Name))
+			errs = append(errs, diag.Errorf(f.Key, "%q is not a valid key: nest the keys instead of joining them with a dot", f.Name))
 			continue
 		}
 		if first, ok := seen[f.Name]; ok {
@@ -83,8 +84,8 @@ func DocumentOf(file string, t *Tree) (*Document, error) {
 	return d, d.flattenTree("", t)
 }
 
-// PartOf is like [DocumentOf], but returns only the leaves of the fields for
-// which says returns true, which are those that the file itself defines.
+// PartOf is like [DocumentOf], but returns only the fields that the file itself defines.
+// says reports whether the file defines the field with the given name.
 func PartOf(file string, t *Tree, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	fields, err := t.Struct(file)
@@ -124,7 +125,7 @@ func (d *Document) flattenTree(prefix string, t *Tree) error {
 	return nil
 }
 
-// Data returns the value as data. A number keeps its suffix, if it has one.
+// Data converts the value to a [Value]. A number keeps its suffix, if it has one.
 func (t *Tree) Data(file string) Value {
 	if lit, ok := SourceExpr(t.Value).(*ast.BasicLit); ok {
 		return Of(file, lit)
@@ -133,8 +134,8 @@ func (t *Tree) Data(file string) Value {
 	return Of(file, expr)
 }
 
-// placeIn replaces a position in the schema, or one without a file, with the document's
-// file. It returns positions in other files of the package unchanged.
+// placeIn returns a position. If the position is in the schema or has no file, placeIn
+// replaces its file with the document's file.
 func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	if pos.File == "" || isSchemaFile(pos.File) {
 		pos.File = d.File

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestPlainNumber checks that plainNumber agrees with CUE's parser on numbers that consist
-// only of digits, and rejects other texts.
+// TestPlainNumber checks that plainNumber agrees with CUE's parser on numbers that
+// consist only of digits, and rejects all other strings.
 func TestPlainNumber(t *testing.T) {
 	for _, text := range []string{"0", "7", "8192", "123456789012345678"} {
 		expr, err := parser.ParseExpr("", text)

@@ -24,11 +24,11 @@ const (
 type Origin struct {
 	Kind Source
 	Pos  diag.Pos // the position of a default, or of the value in a file
-	Name string   // the name of the flag, variable, command or engine
+	Name string   // the name of the flag, environment variable, command or engine
 }
 
-// String returns the origin in a form that users recognize: file:line:col,
-// --flag, or a variable.
+// String returns the origin in a form that users recognize, such as file:line:col,
+// --flag, or the name of an environment variable.
 func (o Origin) String() string {
 	switch o.Kind {
 	case FromFlag:
@@ -45,8 +45,8 @@ func (o Origin) String() string {
 	return o.Pos.String()
 }
 
-// Inner returns the origin of an item in a list that has this origin. It uses the item's
-// own position if that is known.
+// Inner returns the origin of an item in a list with this origin. It uses the item's own
+// position if that position is known.
 func (o Origin) Inner(pos diag.Pos) Origin {
 	if pos.Line > 0 && pos.File == o.Pos.File {
 		o.Pos = pos
@@ -60,7 +60,8 @@ func (o Origin) Given() bool {
 }
 
 // Errorf creates an error about a value with this origin. The error has the value's
-// position in a file, or begins with the name of the flag or variable.
+// position if it was set in a file. Otherwise, the error begins with the name of the flag
+// or variable.
 func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	d := diag.Errorf(diag.Pos{}, format, args...)
 	switch o.Kind {
@@ -77,7 +78,7 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 type Fact struct {
 	formula.Value
 	Origin Origin
-	// Word is the word for the number, if its unit has one.
+	// Word is the word for the number, if the number's unit has one.
 	Word string
 }
 

@@ -19,7 +19,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// MaxFile is the maximum size of a file. Real files are a few kilobytes in size.
+// MaxFile is the maximum size of a file. Real files are only a few kilobytes.
 const MaxFile = 1 << 20
 
 // limit returns the maximum size of the named file. Hugging Face configurations
@@ -41,7 +41,7 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case large:
-		return nil, diag.Errorf(at, "is larger than %d MiB: not a model or configuration", limit>>20)
+		return nil, diag.Errorf(at, "is larger than %d MiB, which is too large for a model or configuration", limit>>20)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, diag.Errorf(at, "is empty")
 	}
@@ -52,8 +52,8 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	return plainBreaks(data), nil
 }
 
-// plainBreaks replaces carriage returns used as line ends (classic Mac OS) with
-// the line feeds that parsers count.
+// plainBreaks replaces carriage returns that end lines, as on classic Mac OS, with line
+// feeds, because parsers count only line feeds.
 func plainBreaks(data []byte) []byte {
 	for i, c := range data {
 		if c == '\r' && (i+1 == len(data) || data[i+1] != '\n') {
@@ -79,8 +79,8 @@ func notText(data []byte) int {
 func IsCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
 // Parse parses a YAML or JSON file, which must contain a mapping. Python may write NaN or
-// Infinity to JSON files. Parse reads them as null if loose accepts the result. Otherwise,
-// or if loose is nil, they are errors.
+// Infinity to JSON files. Parse reads these as null if loose accepts the result.
+// Otherwise, or if loose is nil, NaN and Infinity are errors.
 func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, error) {
 	var expr ast.Expr
 	var err error
@@ -150,7 +150,8 @@ func extractYAML(name string, data []byte) (f *ast.File, err error) {
 	return f, err
 }
 
-// twice reports names that occur more than once in a mapping, which JSON's grammar allows.
+// twice returns an error if a name occurs more than once in a mapping. JSON's grammar
+// allows this.
 func twice(file string, root *Value) error {
 	var errs diag.List
 	more := 0
@@ -187,7 +188,8 @@ func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
 
 func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
-// jsonError returns an error that says what is wrong with JSON text, and where.
+// jsonError returns an error that describes the first problem in JSON text and where the
+// problem is.
 func jsonError(name string, data []byte) error {
 	var v any
 	err := stdjson.Unmarshal(data, &v)
@@ -209,16 +211,16 @@ func jsonError(name string, data []byte) error {
 	return d
 }
 
-// jsonHints maps messages of encoding/json to their most likely cause.
+// jsonHints maps messages of encoding/json to hints about their most likely cause.
 var jsonHints = map[string]string{
 	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
-	"looking for beginning of value": "put strings in double quotes, and remove what JSON does not allow: comments, trailing commas",
+	"looking for beginning of value": "put strings in double quotes, and remove comments and trailing commas, which JSON does not allow",
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
-// faultyLine returns the number of the first line of YAML text that triggers
-// the parser's message, or 0. It is needed because the parser usually reports
-// only where the enclosing mapping begins.
+// faultyLine returns the number of the first line of YAML text that triggers the parser's
+// message, or 0 if there is none. It is needed because the parser usually reports the
+// line where the enclosing mapping begins.
 func faultyLine(name string, data []byte, msg string) int {
 	if len(data) > maxSearch {
 		return 0
@@ -234,9 +236,10 @@ func faultyLine(name string, data []byte, msg string) int {
 	return i + 1
 }
 
-// syntaxHints maps messages of the parsers to their most likely cause.
+// syntaxHints maps messages of the YAML and CUE parsers to hints about their most likely
+// cause.
 var syntaxHints = map[string]string{
-	"did not find expected key":                       "check the indentation of this line and of those before it",
+	"did not find expected key":                       "check the indentation of this line and the lines before it",
 	"found character that cannot start any token":     "indent with spaces, not tabs, and quote strings that contain special characters",
 	"mapping values are not allowed in this context":  "check the indentation, and quote strings that contain a colon",
 	"found a tab character that violates indentation": "indent with spaces, not tabs",
@@ -303,7 +306,7 @@ next:
 	return out
 }
 
-// fileExpr returns the single value that a data file contains.
+// fileExpr returns the content of a data file as a single expression.
 func fileExpr(f *ast.File) ast.Expr {
 	if len(f.Decls) == 1 {
 		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {

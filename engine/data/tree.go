@@ -6,10 +6,9 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Tree is an evaluated value and everything in it, except definitions, hidden
-// fields, and optional fields. CUE sorts the fields of a struct each time it
-// lists them, and starts an evaluation for each path that it looks up; a tree
-// does that only once.
+// Tree is an evaluated value and everything in it, except definitions, hidden fields, and
+// optional fields. CUE sorts the fields of a struct each time it lists them, and
+// evaluates again each time it looks up a path. A tree makes CUE do this only once.
 type Tree struct {
 	Value  cue.Value
 	Name   string // the name of the field; "" if the value is not a field
@@ -20,8 +19,9 @@ type Tree struct {
 	err error // why the fields of a struct cannot be listed
 }
 
-// TreeOf evaluates everything in a value, up to a maximum depth. Because lists
-// and structs may be shared, a small file may contain a huge number of values.
+// TreeOf evaluates everything in a value, up to a maximum depth. It returns an error if
+// there are too many values. Even a small file may contain a huge number of values,
+// because lists and structs may be shared.
 func TreeOf(file string, v cue.Value) (*Tree, error) {
 	t, n := &Tree{Value: v}, 0
 	return t, t.grow(file, maxDepth, &n)
@@ -36,10 +36,10 @@ func (t *Tree) grow(file string, depth int, n *int) error {
 		return nil
 	}
 	switch t.Kind {
-	case cue.StructKind, cue.BottomKind: // or a struct or a list with an error in it
+	case cue.StructKind, cue.BottomKind: // a value with an error may be a struct
 		iter, err := t.Value.Fields()
 		if t.err = err; err != nil {
-			return nil // the code that reads the fields reports it
+			return nil // the code that reads the fields reports the error
 		}
 		for iter.Next() {
 			if sel := iter.Selector(); sel.IsString() {
@@ -70,7 +70,7 @@ func (t *Tree) Struct(file string) ([]Tree, error) {
 	return t.Fields, FromCUE(err, diag.Pos{File: file})
 }
 
-// Field returns the field with a name, or nil. t may be nil.
+// Field returns the field with the given name, or nil. t may be nil.
 func (t *Tree) Field(name string) *Tree {
 	if t != nil {
 		for i := range t.Fields {
@@ -82,7 +82,7 @@ func (t *Tree) Field(name string) *Tree {
 	return nil
 }
 
-// Item returns an item of a list, or nil. t may be nil.
+// Item returns the item of a list at index i, or nil. t may be nil.
 func (t *Tree) Item(i int) *Tree {
 	if t == nil || i >= len(t.Items) {
 		return nil

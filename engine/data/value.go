@@ -1,5 +1,5 @@
-// Package data reads data files. It is the only package that converts YAML, JSON and CUE to
-// values, which include their positions.
+// Package data reads data files. It is the only package that converts YAML, JSON and CUE
+// to values. Each value contains its position in the file.
 package data
 
 import (
@@ -43,7 +43,7 @@ type Value struct {
 	Pos    diag.Pos
 
 	num  formula.Rat
-	fits bool // whether num is the exact value of the number
+	fits bool // whether num is exactly the number in Text
 }
 
 // Field is a value in a mapping.
@@ -90,8 +90,8 @@ func Of(file string, expr ast.Expr) Value {
 	return v
 }
 
-// place returns the position of a node, or only the name of the file if the node has no
-// position.
+// place returns the position of a node. If the node has no position, place returns only
+// the name of the file.
 func place(file string, n ast.Node) diag.Pos {
 	p := n.Pos()
 	if !p.IsValid() {
@@ -104,8 +104,8 @@ func place(file string, n ast.Node) diag.Pos {
 	return diag.Pos{File: file, Line: pos.Line, Col: pos.Column}
 }
 
-// largePrefix is what the YAML decoder puts before whole numbers that it
-// considers large.
+// largePrefix is the prefix that the YAML decoder adds to whole numbers that it considers
+// large.
 const largePrefix = "number & "
 
 func (v *Value) literal(x *ast.BasicLit) {
@@ -153,7 +153,7 @@ func number(text string) (n formula.Rat, ok bool) {
 	if err := literal.ParseNum(digits, &info); err != nil {
 		return n, false
 	}
-	// Do not compute a number with a huge exponent, which would not fit anyway.
+	// Do not compute numbers with huge exponents, because they would not fit anyway.
 	if i := strings.IndexAny(digits, "eE"); i >= 0 && len(digits)-i > 4 {
 		return n, false
 	}
@@ -180,7 +180,7 @@ func plainNumber(text string) (formula.Rat, bool) {
 	return formula.Int(n), err == nil
 }
 
-// From converts a value used in formulas to the value that a file would contain.
+// From converts a formula's value to the value that a file would contain.
 func From(f formula.Value) Value {
 	switch f.Kind {
 	case formula.Num:
@@ -205,8 +205,8 @@ func From(f formula.Value) Value {
 	return Value{Kind: Text, Text: f.Str}
 }
 
-// Formula returns the value for use in formulas. Lists must contain only numbers or only
-// strings. ok is false for anything that formulas cannot read.
+// Formula converts the value for use in formulas. ok is false if formulas cannot read the
+// value. They can read a list only if it contains only numbers or only strings.
 func (v *Value) Formula() (f formula.Value, ok bool) {
 	switch v.Kind {
 	case Whole, Decimal:
@@ -272,7 +272,8 @@ func (v *Value) Expr() ast.Expr {
 
 func (v *Value) isNumber() bool { return v.Kind == Whole || v.Kind == Decimal }
 
-// Unfit explains why a numeric literal is unusable, or returns "".
+// Unfit explains why formulas cannot use a number, or returns "" if they can or if the
+// value is not a number.
 func (v *Value) Unfit() string {
 	if !v.isNumber() || v.fits {
 		return ""

@@ -58,10 +58,10 @@ func TestValues(t *testing.T) {
 				t.Errorf("%s: %s is %d, %q, %q, %q, %q", name, text, v.Kind, read, v, v.Unfit(), v.Describe())
 			}
 			if pos := v.Pos.String(); pos != name+":1:7" {
-				t.Errorf("%s: %s stands at %s", name, text, pos)
+				t.Errorf("%s: %s is at %s", name, text, pos)
 			}
 			if same := cuecontext.New().BuildExpr(v.Expr()).Equals(cuecontext.New().CompileString(text)); !same && v.Kind != Decimal {
-				t.Errorf("%s: %s is something else to CUE", name, text)
+				t.Errorf("%s: %s has another value in CUE", name, text)
 			}
 			if !ok {
 				continue
@@ -96,10 +96,10 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("%s, want\n%s", text, want)
 	}
 	if pos := d.Sections["a"].String(); pos != "c.yaml:1:1" {
-		t.Errorf("a stands at %s", pos)
+		t.Errorf("a is at %s", pos)
 	}
 	if pos := d.Leaf("d").Items[1].Pos.String(); pos != "c.yaml:5:3" {
-		t.Errorf("y stands at %s", pos)
+		t.Errorf("y is at %s", pos)
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package diag represents messages to users about their input: the message, the place that
-// it is about, and hints on how to fix the problem. It contains the only printer for errors
-// and warnings.
+// Package diag represents messages to users about problems in their input. A message may
+// have a position, and hints on how to fix the problem. The package contains the only
+// printer for errors and warnings.
 package diag
 
 import (
@@ -30,7 +30,7 @@ type Pos struct {
 // IsZero reports whether the position is empty.
 func (p Pos) IsZero() bool { return p == Pos{} }
 
-// String returns file:line:col, without the parts that are not known.
+// String returns file:line:col, without unknown parts.
 func (p Pos) String() string {
 	s := Printable(p.File)
 	if p.Line > 0 {
@@ -42,7 +42,7 @@ func (p Pos) String() string {
 	return s
 }
 
-// MarshalText returns file:line:col, even if some parts are not known.
+// MarshalText returns file:line:col. An unknown line or column is 0.
 func (p Pos) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%s:%d:%d", p.File, p.Line, p.Col), nil
 }
@@ -85,7 +85,7 @@ func (s Severity) String() string { return [...]string{"error", "warning", "note
 // parsing messages.
 type Code string
 
-// The codes. Not every diagnostic has one.
+// The codes. Not every diagnostic has a code.
 const (
 	Unknown    Code = "unknown"     // no such name
 	Missing    Code = "missing"     // a required item is missing
@@ -105,12 +105,12 @@ const (
 type Diag struct {
 	Severity Severity
 	Pos      Pos
-	// Code and Name summarize Msg for programs: the kind of problem, and the
-	// name that it is about.
+	// Code and Name summarize Msg for programs. Code is the kind of problem, and Name is
+	// the name that the message is about.
 	Code Code
 	Name string
-	// Subject, if not empty, is printed before the message: "formula of
-	// batch_size".
+	// Subject, such as "formula of batch_size", is printed before the message if it is
+	// not empty.
 	Subject string
 	Msg     string
 	// Hints describe how to fix the problem.
@@ -122,7 +122,7 @@ type Diag struct {
 	// Usage marks an error in the command line itself.
 	Usage bool
 
-	format string // the arguments of Msg
+	format string // the format and arguments of Msg
 	args   []any
 	more   int // number of further problems, for [More]
 }
@@ -203,8 +203,8 @@ func Kind(err error) string {
 	return string(kind)
 }
 
-// said returns the message in the form used in keys: without its numbers or, if there is a
-// code, only the part that all messages of that kind have in common.
+// said returns the form of the message that is used in keys. If there is a code, this is
+// the message's format string. Otherwise, it is the message without its numbers.
 func (d *Diag) said() string {
 	switch {
 	case d.format == "":
@@ -251,7 +251,7 @@ func (l List) Err() error {
 func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
 
 // Unsaid returns the diagnostics in l that are not in said, and adds them to said.
-// Diagnostics with different hints are different.
+// Diagnostics that differ only in their hints count as different.
 func (l List) Unsaid(said map[string]bool) List {
 	var rest List
 	for _, d := range l {
@@ -267,7 +267,7 @@ func (l List) Unsaid(said map[string]bool) List {
 // MaxShown is the maximum number of problems shown per file.
 const MaxShown = 20
 
-// More returns a diagnostic that represents n further problems in a file, or nil if n is 0.
+// More returns a diagnostic that reports n further problems in a file, or nil if n is 0.
 func More(file string, n int) error {
 	if n <= 0 {
 		return nil
@@ -275,8 +275,8 @@ func More(file string, n int) error {
 	return &Diag{Pos: Pos{File: file}, Msg: fmt.Sprintf("and %d more", n), more: n}
 }
 
-// Shown returns the diagnostics to print: for each file, only the first
-// [MaxShown], and a count of the rest.
+// Shown returns the diagnostics to print. For each file, these are the first [MaxShown]
+// diagnostics and a count of the others.
 func Shown(list List) List {
 	if len(list) <= MaxShown {
 		return list
@@ -318,8 +318,8 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
-// Cause returns the reason for an error from the operating system, without the operation
-// and the path or command, which messages already include.
+// Cause returns the reason for an error from the operating system. It omits the operation
+// and the path or command, because messages already include them.
 func Cause(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		return e.Err
@@ -385,7 +385,7 @@ func (p *Printer) format(d *Diag) string {
 	return b.String()
 }
 
-// maxText is the maximum number of bytes to show from one line of a message. Lines may be
+// maxText is the maximum size, in bytes, of a printed message or hint. Messages may be
 // long, because parsers quote what they read.
 const maxText = 4000
 
@@ -429,11 +429,11 @@ func Rel(dir, file string) string {
 	return rel
 }
 
-// Printable returns s as one line of text that is safe to print in a terminal or a CI log.
-// Characters other than tabs that are invisible, or that would move the cursor, start a
-// new line, or reverse the order of other characters, are written as Go escapes. Printable
-// also escapes commands that GitHub and Azure runners would execute: a :: at the
-// beginning, and ##[ or ##word[ anywhere.
+// Printable returns s as one line of text that is safe to print in a terminal or a CI
+// log. It writes invisible characters, except tabs, as Go escapes. It does the same with
+// characters that would move the cursor, start a new line, or reverse the order of other
+// characters. It also escapes commands that GitHub and Azure runners would execute, which
+// contain :: at the beginning, or ##[ or ##word[ anywhere.
 func Printable(s string) string { return printable(s, -1) }
 
 // printable is like [Printable], but returns only the first n characters of s, or all of
@@ -443,7 +443,7 @@ func printable(s string, n int) string {
 		return s
 	}
 	var b strings.Builder
-	blank := true // white space only so far
+	blank := true // only white space so far
 	for i, r := range s {
 		if n == 0 {
 			break
@@ -465,7 +465,7 @@ func printable(s string, n int) string {
 
 func isClean(s string) bool {
 	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= 0x7f { // not in most strings
+		if s[i] < ' ' || s[i] >= 0x7f { // most strings contain no such byte
 			if strings.ContainsFunc(s[i:], func(r rune) bool { return r == utf8.RuneError || IsHidden(r) }) {
 				return false
 			}
@@ -475,7 +475,7 @@ func isClean(s string) bool {
 	return !strings.Contains(s, "::") && !strings.Contains(s, "##")
 }
 
-// IsHidden reports whether a character is not visible as itself. This is the case for
+// IsHidden reports whether a character is invisible when printed. Such characters are
 // control characters, formatting characters (bidirectional marks, joiners, tags), and
 // Unicode line separators.
 func IsHidden(r rune) bool {
@@ -485,8 +485,9 @@ func IsHidden(r rune) bool {
 	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
 }
 
-// Escaped returns JSON or CUE text in which characters in strings that [Printable] would
-// escape are written as \u escapes, so the text's value does not change.
+// Escaped returns JSON or CUE text in which \u escapes replace the characters that
+// [Printable] would escape. The text must contain such characters only in strings and
+// comments, so that its value does not change.
 func Escaped(text []byte) []byte {
 	hidden := func(r rune) bool { return r != '\n' && IsHidden(r) }
 	if !bytes.ContainsFunc(text, hidden) && !bytes.Contains(text, []byte("##")) {
@@ -506,7 +507,7 @@ func Escaped(text []byte) []byte {
 	return out
 }
 
-// isCommand reports whether the # at i is the second of ##[ or ##word[.
+// isCommand reports whether the character at i is the second # of ##[ or ##word[.
 func isCommand(s string, i int) bool {
 	if s[i] != '#' || i == 0 || s[i-1] != '#' {
 		return false

@@ -101,7 +101,7 @@ func TestNearest(t *testing.T) {
 		"something": "", "x": "", "": "",
 	} {
 		if got := diag.Nearest(word, known); got != want {
-			t.Errorf("%q is taken for %q, want %q", word, got, want)
+			t.Errorf("the word nearest to %q is %q, want %q", word, got, want)
 		}
 	}
 }
@@ -114,7 +114,7 @@ func TestPosText(t *testing.T) {
 		t.Errorf("%s is read as %v (%v)", text, q, err)
 	}
 	if err := q.UnmarshalText([]byte("nothing")); err == nil {
-		t.Error("a text without a position is accepted")
+		t.Error("a string that is not a position is accepted")
 	}
 }
 

@@ -2,11 +2,11 @@ package diag
 
 import "strings"
 
-// Nearest returns the known word that a misspelled word was most likely meant to be, or ""
-// if no known word is close. It prefers a known word that differs in only a few letters.
-// Otherwise, comparing parts separated by '_', it looks for a known word that contains all
-// parts of the misspelled word, or that consists of some of them. It ignores case and the
-// difference between '-' and '_'.
+// Nearest returns the known word that a misspelled word was most likely meant to be, or
+// "" if no known word is close. It prefers a known word that differs in only a few
+// letters. If there is none, it splits the words at each '_', and looks for a known word
+// that contains all parts of the misspelled word, or that consists of some of them. It
+// ignores case and the difference between '-' and '_'.
 func Nearest(word string, known []string) string {
 	norm := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 	w := norm(word)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Bytes formats a size with a unit that is a power of 1024 and at most two decimals,
-// rounding half to even. The result is 1.12 MiB for 1179648, and 72.0 KiB for 73728.
+// Bytes formats a size in a unit that is a power of 1024, with at most two decimals. It
+// rounds half to even. For example, 1179648 becomes 1.12 MiB, and 73728 becomes 72.0 KiB.
 func Bytes(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	power := 0

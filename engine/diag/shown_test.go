@@ -41,11 +41,11 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// TestShort checks that the beginning and the end of a long text are shown, in whole
-// characters.
+// TestShort checks that the beginning and the end of a long string are shown, and that no
+// character is cut in half.
 func TestShort(t *testing.T) {
 	if s := strings.Repeat("x", 4000); diag.Short(s) != s {
-		t.Error("a text of 4000 bytes is cut")
+		t.Error("a string of 4000 bytes is cut")
 	}
 	if got := diag.Short("a" + strings.Repeat("\u00e9", 3000) + "z"); got != "a"+strings.Repeat("\u00e9", 1499)+" … "+strings.Repeat("\u00e9", 499)+"z" {
 		t.Errorf("it is %d bytes", len(got))

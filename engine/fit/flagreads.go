@@ -17,14 +17,15 @@ type Unread struct {
 	Origin data.Origin
 	// Needs describes what must be set for nixlbench to read the flag.
 	Needs string
-	// Instead lists equivalent flags that nixlbench reads with Backend.
+	// Instead lists equivalent flags that nixlbench reads with the selected backend, which
+	// is Backend.
 	Instead []string
 	Backend string
 }
 
-// UnreadFlags returns the flags that are set but that a release does not read, whichever
-// combination of their values it is given. If runs is true, it omits flags that nixlbench
-// may read because of other flags that a run sets.
+// UnreadFlags returns the flags that are set but that a release ignores for every
+// combination of the flags' values. If runs is true, it omits flags that nixlbench may
+// read because a run sets other flags.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	if len(given) == 0 {
 		return nil, nil
@@ -56,8 +57,8 @@ func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.
 	return list, nil
 }
 
-// maxReads is the maximum number of value combinations to examine. If there are more, every
-// flag is assumed to be read.
+// maxReads is the maximum number of combinations of values to examine. If there are more,
+// kvbench assumes that nixlbench reads every flag.
 const maxReads = 256
 
 // readsOfAll determines which flags a release reads for each combination of their values.
@@ -161,7 +162,8 @@ func (r *flagReads) lacks(name string) (string, error) {
 	return f.Reads.Needs, nil
 }
 
-// condition returns the condition under which the release reads a flag, if there is one.
+// condition returns the condition that must hold for the release to read a flag, if there
+// is one.
 func (r *flagReads) condition(name string) (formula.Ref, bool) {
 	if r.prog == nil {
 		return 0, false
@@ -222,8 +224,8 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Note returns a note that nixlbench does not read the flag, with a hint on how
-// to fix that.
+// Note returns a note about a flag that nixlbench does not read. Its hint says how to fix
+// that.
 func (u *Unread) Note() *diag.Diag {
 	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).
 		WithHint("omit it, or use %s", u.Needs)

@@ -26,9 +26,9 @@ type Request struct {
 	Config *config.Config
 	// Flags are the flags that the user set, keyed by name.
 	Flags map[string]data.Fact
-	// If Fit is set, values that the user did not set may be adjusted to meet the limits.
-	// If Least is also set, flags for which the release defines a smallest value that fits
-	// are set to that value.
+	// If Fit is set, values that the user did not set may be adjusted to meet the limits. If
+	// Least is also set, the smallest values that fit are used where the release defines
+	// them.
 	Fit, Least bool
 	// Load clears the frame and then sets the inputs that flags are computed from.
 	Load func()
@@ -37,7 +37,7 @@ type Request struct {
 // label identifies the request in messages.
 func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
 
-// Value is the value of a flag and where it comes from.
+// Value is the value of a flag, with its source.
 type Value struct {
 	formula.Value
 	From Source
@@ -52,8 +52,8 @@ func (r *Fitter) Apply(req *Request, values map[string]Value) {
 	}
 }
 
-// Flags determines the value of every flag of the release, and the limits that these values
-// exceed. If the flags cannot be fitted, the error says which sizes would fit.
+// Flags determines the value of every flag of the release, and the limits that these
+// values exceed. If the flags cannot be fitted, the error suggests sizes that would fit.
 func (r *Fitter) Flags(req *Request) ([]Flag, []Violation, error) {
 	values, err := r.Resolve(req)
 	if err != nil {
@@ -116,7 +116,7 @@ func (r *Fitter) number(name string) (int64, error) {
 type Flag struct {
 	*schema.Flag
 	Value formula.Value
-	// From says where the value comes from.
+	// From is the source of the value.
 	From Source
 	// By is the name of the formula that adjusted the value to fit, if any.
 	By string
@@ -124,12 +124,12 @@ type Flag struct {
 	Emit bool
 }
 
-// Fixed describes the purpose of the formula behind a flag's value.
+// Fixed explains why a flag's value was adjusted.
 func (f *Flag) Fixed() string {
 	if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
 		return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)
 	}
-	return "the smallest that fits"
+	return "the smallest value that fits"
 }
 
 // Source is a source of flag values.

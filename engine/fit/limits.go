@@ -12,14 +12,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// MaxRounds is the maximum number of rounds when fitting a plan. Each round fixes one
-// limit.
+// MaxRounds is the maximum number of rounds for fitting a plan. Each round adjusts flags
+// to meet one limit.
 const MaxRounds = 16
 
 // Violation is a limit that a plan exceeds.
 type Violation struct {
 	Limit Limit
-	// Why describes both sides of the comparison, or what went wrong.
+	// Why explains why the limit does not hold; see [Fitter.why].
 	Why string
 	// Mends are settings that would fix the violation.
 	Mends []Setting
@@ -83,9 +83,9 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 	return broken
 }
 
-// Holds reports whether a limit holds. It evaluates a limit on arguments for each flag in
-// values, returns the flags that exceed the limit, and leaves the value of the first of
-// them in the frame.
+// Holds reports whether a limit holds. If the limit applies to arguments, Holds evaluates
+// it for each flag in values, returns the flags that exceed it, and leaves the value of
+// the first of these flags in the frame.
 func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []string, err error) {
 	if !r.OnArguments(l) {
 		ok, err = r.frame.Bool(l.Ref)
@@ -126,8 +126,9 @@ func (r *Fitter) settings(req *Request, flags []string, values map[string]Value)
 	return strings.Join(list, ", ")
 }
 
-// why describes the two sides of a comparison, or the condition itself and the flags in it
-// that the user set.
+// why explains why a condition does not hold. For a comparison, it describes the two
+// sides. For any other condition, it shows the condition and the values that the user set
+// for flags in it.
 func (r *Fitter) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
 		return diag.All(err)[0].Text()
@@ -154,8 +155,8 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings that would fix a limit. It omits flags that the release does
-// not have, values that a flag cannot have, and values that are already set.
+// mends returns the settings that would make a limit hold. It omits flags that the
+// release does not have, values that a flag cannot have, and values that are already set.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, fix := range r.FixesOf(l) {
@@ -167,13 +168,14 @@ func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	return list
 }
 
-// Remedy fixes a limit: its formula yields a value for a flag of the release.
+// Remedy is a way to meet a limit. Its formula computes a new value for a flag of the
+// release.
 type Remedy struct {
 	Slot
 	Formula formula.Ref
 }
 
-// FixesOf returns the fixes for a limit, sorted by flag.
+// FixesOf returns the remedies for a limit, sorted by flag.
 func (r *Release) FixesOf(l *schema.Limit) []Remedy {
 	var list []Remedy
 	for _, name := range schema.Keys(l.Fix) {
@@ -185,8 +187,8 @@ func (r *Release) FixesOf(l *schema.Limit) []Remedy {
 	return list
 }
 
-// Mend evaluates a remedy in a frame and returns the value that fixes the limit. ok is
-// false if the flag already has this value or cannot have it.
+// Mend evaluates a remedy in a frame and returns the new value for the flag. ok is false
+// if the flag already has this value or cannot have it.
 func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bool) {
 	v, err := frame.Eval(fix.Formula)
 	if err != nil || v.Kind != fix.Default.Kind || !r.accepts(fix.Slot, v) {
@@ -199,9 +201,9 @@ func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bo
 	return v, true
 }
 
-// fit fixes the limits one by one. It changes values set by the user only if force is set.
-// It returns the fitted values, and the limits that still do not hold, or nil if all limits
-// hold.
+// fit adjusts flags to meet the limits, one limit at a time. It changes values set by the
+// user only if force is set. It returns the fitted values, and the limits that still do
+// not hold, or nil if all limits hold.
 func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[string]Value, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
@@ -226,7 +228,8 @@ func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[str
 	return values, broken
 }
 
-// least sets each flag to the smallest value that fits, unless the user set the flag.
+// least sets flags to the smallest values that fit. It changes only flags for which the
+// data defines such a value and that the user did not set.
 func (r *Fitter) least(req *Request, values map[string]Value) {
 	r.Apply(req, values)
 	for _, name := range schema.Keys(r.bench.Least) {

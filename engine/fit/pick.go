@@ -22,9 +22,8 @@ type Picked struct {
 	Release string
 	// Note explains why the release is not the default one, or is nil if it is.
 	Note *diag.Diag
-	// Without lists flags that the release does not have, or does not have with
-	// the requested value, and that it would not read anyway. They are omitted
-	// from the command.
+	// Without lists flags that the release does not support with the requested value, and
+	// would not read anyway. These flags are omitted from the command.
 	Without []Unread
 }
 
@@ -88,7 +87,7 @@ func (p *picker) unread(release string, w Wanted) string {
 	return needs
 }
 
-// axes returns the values of each flag, parsed by the rules of a release.
+// axes returns the values of each flag, parsed as a release would parse them.
 func (p *picker) axes(release string) []Axis {
 	var axes []Axis
 	for _, w := range p.wanted {
@@ -109,7 +108,7 @@ func (p *picker) axes(release string) []Axis {
 	return axes
 }
 
-// has reports whether a release has a flag with its value.
+// has reports whether a release has a flag and supports the requested value.
 func (p *picker) has(release string, w Wanted) bool {
 	era := p.n.FlagIn(w.Flag, release)
 	if era == nil {
@@ -121,8 +120,8 @@ func (p *picker) has(release string, w Wanted) bool {
 	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
-// does reports whether a release has a flag with its value, or would not read the flag
-// anyway.
+// does reports whether a release supports a flag with the requested value, or would not
+// read the flag anyway.
 func (p *picker) does(release string, w Wanted) bool {
 	return p.has(release, w) || p.unread(release, w) != ""
 }
@@ -157,8 +156,8 @@ func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
 	return d
 }
 
-// conflict returns the error for flags that no single release has. It names only flags that
-// conflict with each other.
+// conflict returns the error for flags that no single release supports together. The
+// error names only flags that conflict with each other.
 func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	for i := 0; i < len(wanted); {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -179,8 +178,8 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	return d.WithHint("%s", p.wayOut(releases, wanted))
 }
 
-// wayOut suggests how to resolve a conflict. If some release has all the other flags and a
-// flag that is equivalent to the remaining one, wayOut suggests that flag.
+// wayOut suggests how to resolve a conflict. If one of the flags has an equivalent in a
+// release that supports all the others, wayOut suggests the equivalent.
 func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	for i, w := range wanted {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -192,9 +191,9 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 			switch {
 			case !slices.ContainsFunc(releases, together):
 			case slices.ContainsFunc(others, func(o Wanted) bool { return o.Name == instead }):
-				return "omit --" + w.Name + ": --" + instead + " does the same"
+				return "omit --" + w.Name + ", because --" + instead + " does the same"
 			default:
-				return "use --" + instead + " instead of --" + w.Name + ": it does the same"
+				return "use --" + instead + ", which does the same as --" + w.Name
 			}
 		}
 	}
@@ -202,7 +201,8 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 }
 
 // words returns a flag as messages show it, and the range of releases that have it. The
-// flag is shown with its value if not all releases that have the flag have the value.
+// flag is shown with its value if some releases that have the flag do not support the
+// value.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {

@@ -1,7 +1,8 @@
-// Package fit determines the values of nixlbench's flags: which release supports the
-// requested values, which flags it reads, and how the backend's rules translate a transfer.
-// It checks flags against the limits of the release, and can adjust them to meet the
-// limits. All rules are data; the package defines only how to interpret them.
+// Package fit determines the values of nixlbench's flags. It picks a release that
+// supports the requested values, finds flags that the release would ignore, and sets the
+// flags that the backend needs to move data from the source to the destination. It checks
+// flags against the release's limits and can adjust them to meet the limits. All rules
+// are data; this package only interprets them.
 package fit
 
 import (
@@ -23,7 +24,8 @@ const (
 	ArgumentVar    = "argument"
 )
 
-// The prefixes of the names under which a release's data is declared.
+// The prefixes of the names of a release's formulas. The name of a backend and sideMemory
+// or sideGPU follow takesPrefix.
 const (
 	limitPrefix = "limits."
 	fixPrefix   = "fix."
@@ -38,7 +40,7 @@ const (
 type Release struct {
 	// Slots are the release's flags, sorted by name.
 	Slots []Slot
-	// From says, for messages, where the release was chosen.
+	// From names, in messages, the setting that selected the release.
 	From string
 
 	bench   *schema.Nixlbench
@@ -60,15 +62,15 @@ type Slot struct {
 type Limit struct {
 	*schema.Limit
 	Ref   formula.Ref
-	Index int // index in the limits of all releases
+	Index int // the index among the limits of all releases
 }
 
 // Declare declares the release's flags, its backends' rules and its limits. computed
-// contains formulas for additional flags that are computed from the plan. After the
+// contains formulas that override the flags' own formulas, keyed by flag. After the
 // formulas are compiled, call [Release.Link].
 //
-// If commands is false, Declare declares only what other formulas may read, and the release
-// has no flags or limits.
+// If commands is false, Declare declares only what other formulas may read, and the
+// returned Release has no flags or limits.
 func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula, commands bool) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
 	scope.Input(ArgumentVar, formula.Str, diag.Pos{})
@@ -164,8 +166,7 @@ func (r *Release) Refs() []formula.Ref {
 	return refs
 }
 
-// takes returns the conditions under which a backend accepts each kind of
-// memory.
+// takes returns the conditions for a backend to accept each kind of memory.
 func (r *Release) takes(backend string) []formula.Ref {
 	var refs []formula.Ref
 	for _, side := range []string{sideMemory, sideGPU} {
@@ -176,7 +177,7 @@ func (r *Release) takes(backend string) []formula.Ref {
 	return refs
 }
 
-// Decides reports whether the choice of a backend's transfer may depend on an input.
+// Decides reports whether an input may affect which of a backend's transfers is picked.
 func (r *Release) Decides(backend, input string) bool {
 	return input == SourceVar || input == DestinationVar ||
 		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return r.prog.DependsOn(ref, input) })

@@ -12,7 +12,8 @@ import (
 )
 
 // Resolve returns the flags that do not have their default values: those set by the user,
-// and those that the backend's rules derive from the source and destination.
+// and those that the backend's rules derive from the source and destination. It also sets
+// the source and destination in the request's configuration.
 func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 	if err := r.checkGiven(req); err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 			want = also[flag]
 		}
 		v := req.Flags[flag]
-		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which require %s on %s", v.Str,
+		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which require %s with backend %s", v.Str,
 			SourceVar, sideText(req, SourceVar), DestinationVar, sideText(req, DestinationVar), want, name).
 			WithHint("omit it, or choose another --%s or --%s", SourceVar, DestinationVar)
 	}
@@ -56,9 +57,9 @@ func given(req *Request) map[string]Value {
 	return values
 }
 
-// ruleSets returns the flags that a transfer sets, with their values. In also, it returns
-// flags that need not be set, with the only values that the user may set them to. In a
-// fitted plan, the flags must describe what nixlbench really moves.
+// ruleSets returns, in set, the values of the flags that a transfer sets. The also map
+// contains flags that the transfer does not set; if the user sets them, they must have
+// these values. In a fitted plan, the flags must describe what nixlbench really moves.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	if req.Fit && t.Fit != nil {
 		return t.Fit, nil
@@ -81,7 +82,8 @@ func contradiction(req *Request, set, also map[string]string) string {
 	return ""
 }
 
-// ruled sets a flag to the value of a rule, unless the user set it.
+// ruled returns the value of a flag for which there is a rule: the user's value if the
+// user set the flag, or else the rule's value.
 func ruled(req *Request, values map[string]Value, flag, value string) Value {
 	if _, given := req.Flags[flag]; given {
 		return values[flag]
@@ -89,8 +91,8 @@ func ruled(req *Request, values map[string]Value, flag, value string) Value {
 	return Value{Value: formula.Value{Kind: formula.Str, Str: value}, From: Rule}
 }
 
-// sideOf returns the value of a side of the transfer: the one set by the user, or
-// else the one in the rule.
+// sideOf returns the value of a side of the transfer: the user's value if there is one,
+// or else the rule's value.
 func sideOf(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
@@ -124,7 +126,7 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 	takes := func(side string) bool {
 		ref, ok := r.prog.Ref(takesPrefix + name + "." + side)
 		if !ok {
-			return true // a file
+			return true // the side is a file
 		}
 		yes, err := r.frame.Bool(ref)
 		return err == nil && yes

@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// latentScope has five formulas of a typical size: a latent attention cache, its pages,
-// and the resulting batch.
+// latentScope declares five formulas of typical size. They compute the sizes of a latent
+// attention cache and its pages, and the size of the resulting batch.
 func latentScope() *Scope {
 	s := NewScope()
 	for _, name := range []string{

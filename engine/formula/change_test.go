@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestVary checks that a frame whose inputs vary one by one, each discarding only the
-// values that depend on it, always has the same values as a new frame, even if a formula is
-// replaced with a value.
+// TestVary varies the inputs of a frame one by one, which discards only the values that
+// depend on the input. It checks that the frame always has the same values as a new
+// frame, even if the value of a formula was set.
 func TestVary(t *testing.T) {
 	p, f := latentFrame(t)
 	names := []string{"tp_size", "pp_size", "page_size", "isl"}

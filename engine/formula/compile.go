@@ -124,8 +124,8 @@ func (c *compiler) lookup(name string) (Ref, bool) {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the declared one or unknown. In a cycle, other
-	// formulas may read the kind before then.
+	// Until a formula is compiled, its kind is the declared kind, or broken if no kind is
+	// declared. If formulas depend on each other in a cycle, one of them reads this kind.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -181,7 +181,7 @@ func (c *compiler) visit(r Ref) {
 		return
 	}
 	c.state[r] = open
-	c.p.slots[r].lacks = c.find != nil // a value that depends on itself cannot be computed
+	c.p.slots[r].lacks = c.find != nil // true until bind determines it, because a value cannot depend on itself
 	c.path = append(c.path, r)
 	for _, u := range c.p.slots[r].uses {
 		if c.state[u] == open && c.find == nil {
@@ -206,7 +206,7 @@ func (c *compiler) visit(r Ref) {
 // cycle reports that the slots on the path from r depend on each other.
 func (c *compiler) cycle(r Ref) {
 	loop := slices.Clone(c.path[slices.Index(c.path, r):])
-	// The formulas of a table come after the table's own name. Begin the cycle with the slot
+	// Omit tables, because the cycle also contains their formulas. Begin with the slot
 	// that was declared first, regardless of where the search started.
 	loop = slices.DeleteFunc(loop, func(r Ref) bool { return c.p.slots[r].class == table })
 	first := slices.Index(loop, slices.Min(loop))
@@ -215,7 +215,8 @@ func (c *compiler) cycle(r Ref) {
 	for _, l := range append(loop, loop[0]) {
 		names = append(names, c.p.slots[l].name)
 	}
-	// Point to where the first formula uses the second, or its table.
+	// Point to where the first formula refers to the second formula or to the table that
+	// contains it.
 	next, off := c.p.slots[loop[1%len(loop)]], 0
 	for _, n := range c.syntax(loop[0]).names {
 		name := c.p.slots[loop[0]].means(n.name)
@@ -229,8 +230,8 @@ func (c *compiler) cycle(r Ref) {
 
 func (c *compiler) report(r Ref, d *diag.Diag) { c.errs[r] = append(c.errs[r], d) }
 
-// compile determines the kind and the code of a slot whose uses are already
-// compiled.
+// compile determines the kind and the code of a slot. The slots that it uses must already
+// be compiled.
 func (c *compiler) compile(r Ref) {
 	s := &c.p.slots[r]
 	want := c.wants[r]
@@ -282,8 +283,9 @@ func (k *checker) body() *body {
 	return &body{code: c, sides: k.sides}
 }
 
-// code is a compiled expression. Only the function for its kind is set. Once the frame has
-// an error, functions return zero values, and they never panic when they get zero values.
+// code is a compiled expression. Only the function for its kind is set. Once the frame
+// has an error, functions return zero values. They never panic if their operands are zero
+// values.
 type code struct {
 	kind Kind
 	num  func(*Frame) Rat
@@ -292,7 +294,7 @@ type code struct {
 	nums func(*Frame) []Rat
 	strs func(*Frame) []string
 
-	// known is the value if it is known at compile time. Only a few functions use it.
+	// known is the value if it was computed at compile time, or nil.
 	known *Value
 }
 
@@ -306,7 +308,8 @@ func (c *code) number() Rat {
 
 var brokenCode = code{kind: broken}
 
-// sides contains the operands of a comparison that is a whole formula.
+// sides contains the operator and the operands of a formula that consists of a single
+// comparison.
 type sides struct {
 	op          string
 	off         int // the offset of the operator
@@ -329,27 +332,29 @@ type checker struct {
 	errs   []*fault
 	sides  *sides
 
-	// For compiling for a frame of a space; see special.go. live counts the reads of values
-	// that vary, and varying is a bit set of the varying inputs that these values depend on.
+	// Used to compile a formula for a frame in a space; see special.go. live counts the
+	// reads of values that vary, and varying is a bit set of the varying inputs that
+	// these values depend on.
 	frame   *Frame
 	live    int
 	varying []uint64
 
-	// For [Program.facts]: whether the formula selects a fixed entry of a table, and whether
-	// it tests whether a name is set.
+	// Used by [Program.facts]. keyed is true if the formula selects a fixed entry of a
+	// table, and asks is true if it tests whether a name is set.
 	keyed, asks bool
 
-	// For compiling a partial program; see [Scope.Partial].
+	// Used to compile a partial program; see [Scope.Partial].
 	partial bool
 	lacking []string   // the names that the formula reads but that have no value
-	wrong   *diag.Diag // the first error in a formula that is read
+	wrong   *diag.Diag // the first error in another formula that this formula reads
 }
 
 func (k *checker) at(off int) place { return place{k.unit, off} }
 
 func (k *checker) errorf(off int, format string, args ...any) *diag.Diag {
 	d := k.at(off).errorf(format, args...)
-	// A node that the parser shares between two places is checked twice.
+	// The parser may use a node in two places. Such a node is checked twice, but its
+	// errors must be reported only once.
 	for _, e := range k.errs {
 		if e.off == off && e.diag.Msg == d.Msg {
 			return d
@@ -370,7 +375,8 @@ func (k *checker) need(n ast.Node, kind Kind, caller string) code {
 	return c
 }
 
-// expr compiles any expression.
+// expr compiles an expression. When compiling for a frame in a space, it evaluates an
+// expression that reads no varying values.
 func (k *checker) expr(n ast.Node) code {
 	if k.frame == nil {
 		return k.node(n)
@@ -391,7 +397,7 @@ func (k *checker) node(n ast.Node) code {
 	case *ast.FloatNode:
 		loc := n.Location()
 		v, err := parseNumber(k.syntax.part(loc.From, loc.To))
-		if err != nil { // scan rejects such numbers
+		if err != nil { // cannot happen, because scan rejects such numbers
 			k.errorf(off, "%v", err)
 		}
 		return constant(Value{Kind: Num, Num: v})
@@ -483,7 +489,8 @@ func (k *checker) names() []string {
 	return slices.Compact(names)
 }
 
-// read returns the code that reads a slot at an offset in the text.
+// read returns the code that reads the slot of a name. off is the offset of the name in
+// the text.
 func (k *checker) read(r Ref, off int) code {
 	at := k.at(off)
 	if k.frame != nil {

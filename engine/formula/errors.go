@@ -8,13 +8,13 @@ import (
 	"kvbench/engine/diag"
 )
 
-// unit is the name and source of one formula, for use in errors.
+// unit is the name and the source of a formula.
 type unit struct {
 	name string
 	src  Source
 }
 
-// means returns the full name for a name in the text.
+// means returns the full name that a name in the text refers to.
 func (u *unit) means(name string) string {
 	if other, ok := u.src.Local[name]; ok {
 		return other
@@ -77,8 +77,8 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// term formats an operand for a message about arithmetic, with fractions in
-// brackets.
+// term formats an operand for a message about arithmetic. It puts fractions in
+// parentheses.
 func term(v Rat) string {
 	if v.IsInt() {
 		return v.String()

@@ -9,8 +9,9 @@ import "kvbench/engine/diag"
 // allocate memory.
 type Frame struct {
 	p *Program
-	// A slot has a value if its cell's seen equals the epoch. Numbers and booleans are stored
-	// in the cell; other values are stored in the list for their kind, at the cell's index.
+	// A slot has a value if the seen field of its cell equals epoch. Numbers and booleans
+	// are stored in the cell; other values are stored in the list for their kind, at the
+	// cell's index.
 	epoch uint32
 	at    []*cell // indexed by slot; some cells may be shared with other frames of a [Space]
 	all   *lists
@@ -39,7 +40,7 @@ type lists struct {
 	strLists [][]string
 }
 
-// NewFrame returns a frame in which nothing is set.
+// NewFrame returns a frame in which no values are set.
 func (p *Program) NewFrame() *Frame {
 	f := &Frame{
 		p:        p,
@@ -56,11 +57,11 @@ func (p *Program) NewFrame() *Frame {
 	return f
 }
 
-// Reset unsets everything.
+// Reset unsets all values.
 func (f *Frame) Reset() {
 	f.forget()
 	clear(f.misset)
-	if f.epoch++; f.epoch == 0 { // after four billion resets
+	if f.epoch++; f.epoch == 0 { // the epoch overflowed
 		for _, c := range f.at {
 			c.seen = 0
 		}
@@ -68,9 +69,10 @@ func (f *Frame) Reset() {
 	}
 }
 
-// Set sets the value of an input, or a value to use instead of a formula's computed value.
-// It discards computed values and keeps the values that were set. A value of the wrong kind
-// is reported when it is read. Setting a table has no effect.
+// Set sets the value of an input, or overrides the computed value of a formula. It
+// discards all computed values, but keeps the other values that were set. If the kind of
+// the value is wrong, the error is reported when the value is read. Setting a table has
+// no effect.
 func (f *Frame) Set(r Ref, v Value) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -90,8 +92,8 @@ func (f *Frame) Set(r Ref, v Value) {
 	f.at[r].seen = f.epoch
 }
 
-// SetName is like [Frame.Set], but accepts a name instead of a reference. It ignores names
-// that no formula uses, and values of the wrong kind.
+// SetName is like [Frame.Set], but accepts a name instead of a reference. It ignores
+// unknown names and values of the wrong kind.
 func (f *Frame) SetName(name string, v Value) {
 	if r, ok := f.p.Ref(name); ok && f.p.Kind(r) == v.Kind {
 		f.Set(r, v)
@@ -123,8 +125,8 @@ func (f *Frame) forget() {
 	f.computed = f.computed[:0]
 }
 
-// Eval returns the value of r. The error is a [*diag.Diag] that points to the formula that
-// failed, which may not be the formula of r.
+// Eval returns the value of r. The error is a [*diag.Diag] that points to the formula
+// that failed. This may be a formula that r depends on.
 func (f *Frame) Eval(r Ref) (Value, error) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -175,10 +177,10 @@ type Side struct {
 	Value Value
 }
 
-// Sides returns the operator (== != < <= > >=) and both sides of a comparison, for messages
-// that say by how much a limit is exceeded. ok is true if the whole formula of r is a
-// comparison, such as "a * 2 <= b". It is false for any other formula, for a chain a < b <
-// c, and if r was set.
+// Sides returns the operator (== != < <= > >=) and both sides of a comparison, for
+// messages that show by how much a limit is exceeded. ok is true if the whole formula of
+// r is a comparison, such as "a * 2 <= b". It is false for any other formula, including a
+// chain such as a < b < c, and if the value of r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	c := f.p.body(r).sides
 	if c == nil || f.isSet(r) {
@@ -219,8 +221,8 @@ func (f *Frame) ensure(r Ref) error {
 }
 
 // fill computes the value of a slot that does not have one yet. at is where the value is
-// used, or the zero place if it was requested from outside the package. After an error,
-// fill computes nothing more, so a failing evaluation ends quickly.
+// used, or the zero place if the value was requested from outside the package. After an
+// error, fill computes nothing more, so a failing evaluation ends quickly.
 func (f *Frame) fill(i int32, at place) bool {
 	if f.err != nil {
 		return false
@@ -358,8 +360,8 @@ func (f *Frame) fail(at place, format string, args ...any) Rat {
 	return Rat{}
 }
 
-// failSlot is like fail, but for a slot that cannot be read. The error points to where the
-// slot is used or, if that is not known, to its declaration.
+// failSlot is like fail, but reports that a slot cannot be read. The error points to
+// where the slot is used or, if that is not known, to where it is declared.
 func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
 	if at.unit == nil {
 		f.err = diag.Errorf(s.src.Pos, format, args...)

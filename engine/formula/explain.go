@@ -16,8 +16,8 @@ type Explanation struct {
 	// Values is the formula with all names replaced by their values.
 	Values string
 	Value  Value
-	// Parts are the values that the formula reads, in the order of first use. If the formula
-	// reads a table, the part is the selected entry.
+	// Parts are the values that the formula reads, in the order of first use. If the
+	// formula reads a table, Parts contains the entry that it selects.
 	Parts []Ref
 }
 
@@ -44,7 +44,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 		if key >= 0 && !slices.Contains(e.Parts, key) {
 			e.Parts = append(e.Parts, key)
 		}
-		// Values may be missing if only a branch that is not taken reads them.
+		// A value may be missing if only a branch that is not taken reads it.
 		v, err := f.Eval(ref)
 		if err != nil {
 			i = next - 1

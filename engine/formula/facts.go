@@ -6,26 +6,27 @@ import (
 	"unicode/utf8"
 )
 
-// Facts are what a program needs to know about a formula before it evaluates the formula:
-// the formula's kind, and the kinds and positions of the names that it refers to. If a
-// formula's facts hold in a program, the formula is parsed and compiled only when it is
-// evaluated. Most formulas, such as those for other engines, for limits of other backends,
-// or for quantities that are not shown, are never evaluated.
+// Facts contain what a program needs to know about a formula before it evaluates the
+// formula. They are the formula's kind, and the kinds and positions of the names that it
+// refers to. If a formula's facts hold in a program, the formula is parsed and compiled
+// only when it is evaluated. Most formulas, such as those for other engines, for limits
+// of other backends, or for quantities that are not shown, are never evaluated.
 //
-// The facts of kvbench's own formulas are part of its snapshot: see [Program.EachFacts].
-// They are encoded as a letter for the kind and, for each name in the order of first use,
-// a letter for its kind and the offset of the name in the text: "bA0b13".
+// The facts of kvbench's own formulas are part of its snapshot; see [Program.EachFacts].
+// Facts are encoded as a letter for the formula's kind, followed by a letter and a number
+// for each name in the order of first use. The letter is for the kind of the name, and
+// the number is the offset of the name in the text. An example is "bA0b13".
 type Facts string
 
-// A letter is one of these plus the number of the kind.
+// A letter is the sum of one of these constants and a [Kind].
 const (
 	computedKinds = 'a'
-	inputKinds    = 'A' // used only in formulas that test whether a name is set
+	inputKinds    = 'A' // used only for formulas that test whether a name is set
 	tableKinds    = 'n'
 )
 
-// letter returns the letter for the kind of a name. asked reports whether it matters that
-// the name is an input.
+// letter returns the letter for the kind of a name. If asked is set, the letter also
+// shows whether the name is an input.
 func (s *slot) letter(asked bool) byte {
 	switch {
 	case s.class == table:
@@ -148,8 +149,8 @@ func (p *Program) CompileAll() {
 	}
 }
 
-// EachFacts calls do with each formula in the program and its facts. The facts are empty if
-// they would not be enough to tell that the formula is valid.
+// EachFacts calls do with each formula in the program and its facts. The facts are empty
+// if facts alone cannot show that the formula is valid.
 func (p *Program) EachFacts(do func(src Source, f Facts)) {
 	for r := range p.slots {
 		if s := &p.slots[r]; s.class == derived && (s.body != nil || s.late) {

@@ -9,7 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestFactsOf checks which facts formulas have, and that names can be found with them.
+// TestFactsOf checks which facts formulas have, and that the facts locate the names in a
+// formula.
 func TestFactsOf(t *testing.T) {
 	s := NewScope()
 	s.Input("n", Num, diag.Pos{})
@@ -28,7 +29,8 @@ func TestFactsOf(t *testing.T) {
 	}
 	want := map[string]Facts{
 		"sum": "bb0b4", "is": "dc0", "asks": "bB0b5", "picks": "bo0c6", "own": "bb0", "const": "d",
-		// Whether these are valid depends on the keys of a table, or the text is not ASCII.
+		// These formulas have no facts, because the first depends on the keys of a table,
+		// and the second is not ASCII.
 		"keyed": "", "accents": "",
 	}
 	seen := 0
@@ -52,8 +54,9 @@ func TestFactsOf(t *testing.T) {
 	}
 }
 
-// factsScope declares formulas with facts. The facts of bad, which is not a formula, and of
-// lie are wrong, but only evaluating these formulas shows this.
+// factsScope declares formulas with facts. The facts of "bad", which is not a valid
+// formula, and of "lie" are wrong, but this is noticed only when these formulas are
+// evaluated.
 func factsScope() *Scope {
 	s := NewScope()
 	s.Input("n", Num, diag.Pos{})
@@ -88,7 +91,7 @@ func TestFacts(t *testing.T) {
 			}
 			op, left, right, ok, err := f.Sides(ref("is"))
 			if op != "==" || left.Value.Str != "x" || right.Text != "'x'" || !ok || err != nil {
-				t.Errorf("the sides of is are %v %s %v (%v, %v)", left, op, right, ok, err)
+				t.Errorf("the sides of \"is\" are %v %s %v (%v, %v)", left, op, right, ok, err)
 			}
 		})
 	}
@@ -113,8 +116,8 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// TestFactsWrong checks that facts that do not hold are ignored: the formula is compiled
-// and its errors are reported as if it had no facts.
+// TestFactsWrong checks that facts that do not hold are ignored. The formula must be
+// compiled, and its errors reported, as if it had no facts.
 func TestFactsWrong(t *testing.T) {
 	for _, test := range []struct{ text, facts, want string }{
 		{"n + word", "bb0c4", ""}, // what is true of other names of these kinds

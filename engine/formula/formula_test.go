@@ -49,7 +49,7 @@ func frameOf(t testing.TB, s *Scope) (*Program, *Frame) {
 	return p, f
 }
 
-// TestPlain checks that typical texts are plain, and that a text is not plain if it
+// TestPlain checks that typical formulas are plain, and that a formula is not plain if it
 // contains anything that the parser accepts but formulas do not support.
 func TestPlain(t *testing.T) {
 	for _, text := range []string{
@@ -120,7 +120,7 @@ func TestEval(t *testing.T) {
 		{"engine ?? 'two'", "\"one\""},
 		{"kinds ?? ['a']", "[\"full\", \"window\", \"full\"]"},
 		{"on ?? false", "false"},
-		{"given(depth)", "false"}, // a default is not given
+		{"given(depth)", "false"}, // a default does not count as given
 		{"bytes.fp8", "1"},
 		{"depth", "1"},
 		{"layers > 60 and heads == 8", "true"},
@@ -138,7 +138,7 @@ func TestEval(t *testing.T) {
 		s.Formula("x", Source{Text: test.text}, Any)
 		p, f := frameOf(t, s)
 		r, _ := p.Ref("x")
-		for range 2 { // the second one is cached
+		for range 2 { // the second time, the value is cached
 			v, err := f.Eval(r)
 			if err != nil || v.String() != test.want {
 				t.Errorf("%s is %v (%v), want %s", test.text, v, err, test.want)
@@ -176,8 +176,7 @@ func errorText(err error) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// TestErrors checks the exact text of every message. The formula of x is at line 7, column
-// 10.
+// TestErrors checks the exact text of messages. The formula of x is at line 7, column 10.
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"layer * 2", "f.cue:7:10: formula of x: unknown name \"layer\"\n    layer * 2\n    ^\n  hint: did you mean \"layers\"?"},
@@ -186,7 +185,7 @@ func TestErrors(t *testing.T) {
 		{"1 / (heads - 8)", "f.cue:7:12: formula of x: division by zero: 1 / 0\n    1 / (heads - 8)\n      ^"},
 		{"layers * 9000000000000000000", "f.cue:7:17: formula of x: 61 * 9000000000000000000 does not fit in 64 bits\n    layers * 9000000000000000000\n           ^"},
 		{"never + 1", "f.cue:7:10: formula of x: \"never\" is not set\n    never + 1\n    ^"},
-		{"never ?? 1 + heads", "f.cue:7:21: formula of x: brackets are missing around the ?? or around what follows it\n    never ?? 1 + heads\n               ^\n  hint: write (x ?? y) + z, or x ?? (y + z)"},
+		{"never ?? 1 + heads", "f.cue:7:21: formula of x: parentheses are missing around the ?? or around what follows it\n    never ?? 1 + heads\n               ^\n  hint: write (x ?? y) + z, or x ?? (y + z)"},
 		{"double ?? 1", "f.cue:7:10: formula of x: \"??\" tests whether an input is set, but double is computed\n    double ?? 1\n    ^"},
 		{"sizes[0] ?? 1", "f.cue:7:10: formula of x: \"??\" needs a name\n    sizes[0] ?? 1\n    ^"},
 		{"never ?? 'a'", "f.cue:7:19: formula of x: \"??\" has a number before it and a string after it\n    never ?? 'a'\n             ^"},
@@ -203,7 +202,7 @@ func TestErrors(t *testing.T) {
 			_, err = f.Eval(r)
 		}
 		if err == nil {
-			t.Errorf("%s is no error", test.text)
+			t.Errorf("%s is not an error", test.text)
 			continue
 		}
 		if got := errorText(err); got != test.want {
@@ -297,6 +296,6 @@ func TestAllocs(t *testing.T) {
 		}
 	})
 	if n != 0 {
-		t.Errorf("%v allocations an evaluation", n)
+		t.Errorf("%v allocations per evaluation", n)
 	}
 }

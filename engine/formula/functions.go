@@ -43,9 +43,9 @@ func init() {
 	add(1, "ceil(x)", "The smallest whole number not less than x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
-	add(2, "doubled(a, b)", "The largest of a, 2a, 4a, ... up to b; a itself if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
+	add(2, "doubled(a, b)", "The largest of a, 2a, 4a, ... that is at most b, or a if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
 		if a.n <= 0 {
-			return "the first must be greater than 0"
+			return "the first argument must be greater than 0"
 		}
 		return ""
 	}))
@@ -55,7 +55,7 @@ func init() {
 	}))
 	add(1, "given(name)", "Whether an optional parameter or field is set.", givenFunc)
 	add(1, "is_ip(s)", "Whether a string is a numeric IPv4 or IPv6 address.", isIPFunc)
-	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either is.", wholeFunc(func(a, b Rat) (Rat, bool) {
+	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either number is 0.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		x, y := magnitude(a.n), magnitude(b.n)
 		if x == 0 || y == 0 {
 			return Rat{}, true
@@ -63,21 +63,21 @@ func init() {
 		return mulFrac(false, x/gcd(x, y), 1, y, 1)
 	}))
 	add(1, "len(x)", "The number of elements in a list, or of characters in a string.", lenFunc)
-	add(-1, "max(x, ...)", "The largest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "max(x, ...)", "The largest of its arguments, or the largest number in a non-empty list.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) < 0 {
 			return b, true
 		}
 		return a, true
 	}, false))
-	add(-1, "min(x, ...)", "The smallest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "min(x, ...)", "The smallest of its arguments, or the smallest number in a non-empty list.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) > 0 {
 			return b, true
 		}
 		return a, true
 	}, false))
-	add(1, "numbers(s)", "The whole numbers in a string, separated by commas, as a list; empty if the string contains anything else.", numbersFunc)
-	add(2, "split(s, sep)", "The parts of a string between separators, as a list.", splitFunc)
-	add(1, "sum(list)", "The sum of a list of numbers; 0 if it is empty.", foldFunc(Rat.add, true))
+	add(1, "numbers(s)", "A list of the comma-separated whole numbers in a string; empty if the string contains anything else.", numbersFunc)
+	add(2, "split(s, sep)", "A list of the parts of a string that are separated by sep.", splitFunc)
+	add(1, "sum(list)", "The sum of the numbers in a list; 0 if the list is empty.", foldFunc(Rat.add, true))
 	add(2, "sum_first(list, n)", "The sum of the first n numbers in a list.", sumFirstFunc)
 }
 
@@ -122,7 +122,7 @@ func (k *checker) call(name string, args []ast.Node, off int) code {
 		k.errorf(off, "%s() takes %s, not %d", name, plural(fn.args, "argument", "arguments"), len(args)).WithHint("write %s", fn.Usage)
 		return brokenCode
 	case fn.args < 0 && len(args) == 0:
-		k.errorf(off, "%s() takes one argument or more", name).WithHint("write %s", fn.Usage)
+		k.errorf(off, "%s() takes at least one argument", name).WithHint("write %s", fn.Usage)
 		return brokenCode
 	}
 	return fn.compile(k, args, k.at(off), name+"()")
@@ -165,8 +165,8 @@ func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*c
 	}
 }
 
-// binaryFunc compiles a function of two numbers. check returns what is wrong with the
-// numbers, or "".
+// binaryFunc compiles a function of two numbers. check describes what is wrong with the
+// numbers, or returns "" if they are valid.
 func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong string)) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, caller string) code {
 		x, y := k.need(args[0], Num, caller).num, k.need(args[1], Num, caller).num
@@ -207,21 +207,21 @@ func divFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, st
 func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
 	return binaryFunc(op, func(a, b Rat) string {
 		if !a.IsInt() || !b.IsInt() {
-			return "both must be whole numbers"
+			return "both arguments must be whole numbers"
 		}
 		return ""
 	})
 }
 
-// foldFunc compiles a function that combines numbers pairwise: its arguments, or the
-// elements of a single list. If sum is set, the argument must be a list, and the result for
-// an empty list is 0.
+// foldFunc compiles a function that combines numbers into one by applying op repeatedly.
+// The numbers are the function's arguments, or the elements of a single list. If sum is
+// set, the argument must be a list, and the result for an empty list is 0.
 func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, caller string) code {
 		step := func(f *Frame, a, b Rat) Rat {
 			v, ok := op(a, b)
 			if !ok {
-				return f.overflow(at, a, "+", b) // only sums can
+				return f.overflow(at, a, "+", b) // only sums can overflow
 			}
 			return v
 		}
@@ -233,7 +233,7 @@ func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node
 			}
 			args = array.Nodes
 			if len(args) == 0 {
-				_, kind := k.elements(array) // reports it
+				_, kind := k.elements(array) // reports the error
 				return code{kind: kind}
 			}
 		}
@@ -274,7 +274,7 @@ func foldList(k *checker, arg ast.Node, at place, caller string, step func(*Fram
 		l := list.nums(f)
 		if len(l) == 0 {
 			if !sum {
-				f.fail(at, "%s of an empty list", caller)
+				f.fail(at, "%s needs a non-empty list", caller)
 			}
 			return Rat{}
 		}
@@ -335,11 +335,11 @@ func givenFunc(k *checker, args []ast.Node, _ place, caller string) code {
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
-// canBeAsked reports whether formulas can ask whether a value is set.
+// canBeAsked reports whether formulas can test whether the slot's value is set.
 func (s *slot) canBeAsked() bool { return s.class == input || s.class == preset || s.given }
 
-// askable returns the input that n names. caller names the function or operator
-// that tests whether the input is set, for error messages.
+// askable returns the input that n refers to. caller names the function or operator that
+// tests whether the input is set, for error messages.
 func (k *checker) askable(n ast.Node, caller string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok {
@@ -348,7 +348,7 @@ func (k *checker) askable(n ast.Node, caller string) (Ref, bool) {
 	}
 	r, ok := k.p.names[k.unit.means(id.Value)]
 	if !ok {
-		k.identifier(id) // reports it
+		k.identifier(id) // reports the error
 		return 0, false
 	}
 	k.asks = true

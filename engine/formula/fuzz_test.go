@@ -23,7 +23,7 @@ func FuzzText(f *testing.F) {
 		u := &unit{"z", Source{Text: text}}
 		if _, err := parser.Parse(text); err == nil && isPlain(text) {
 			if _, errs := u.scan(); len(errs) > 0 {
-				t.Errorf("%q is plain, but %v", text, errs[0])
+				t.Errorf("%q is plain, but scan reports %v", text, errs[0])
 			}
 		}
 		s := toy()

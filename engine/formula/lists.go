@@ -7,9 +7,9 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// numbersFunc compiles a call that parses whole numbers separated by commas.
-// For any other string, the result is an empty list, which conditions can
-// reject.
+// numbersFunc compiles a call that parses a string of comma-separated whole numbers. For
+// any other string, the result is an empty list, so that conditions can reject the
+// string.
 func numbersFunc(k *checker, args []ast.Node, _ place, caller string) code {
 	x := k.need(args[0], Str, caller).str
 	return code{kind: NumList, nums: func(f *Frame) []Rat {
@@ -25,7 +25,7 @@ func numbersFunc(k *checker, args []ast.Node, _ place, caller string) code {
 	}}
 }
 
-// sumFirstFunc compiles a call that adds up the first numbers in a list.
+// sumFirstFunc compiles a call that adds up the first n numbers in a list.
 func sumFirstFunc(k *checker, args []ast.Node, at place, caller string) code {
 	list, count := k.need(args[0], NumList, caller).nums, k.need(args[1], Num, caller).num
 	return code{kind: Num, num: func(f *Frame) Rat {

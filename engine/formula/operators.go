@@ -52,7 +52,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	case "contains", "startsWith", "endsWith":
 		l := k.expr(n.Left)
 		if l.kind == NumList || l.kind == StrList {
-			k.errorf(start(n.Left), "%s needs a string, not %s", caller, l.kind).WithHint("write x in list")
+			k.errorf(start(n.Left), "%s needs a string, not %s", caller, l.kind).WithHint("write 'x in list'")
 			return brokenCode
 		} else if l.kind != Str && l.kind != broken {
 			k.errorf(start(n.Left), "%s needs a string, not %s", caller, l.kind)
@@ -67,7 +67,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	return brokenCode
 }
 
-// arithmetic returns the code for l op r; at is the position of the operator.
+// arithmetic returns the code for l op r. at is the position of the operator.
 func arithmetic(op string, l, r code, at place) code {
 	x, y := l.num, r.num
 	c := code{kind: Num}
@@ -128,7 +128,8 @@ func arithmetic(op string, l, r code, at place) code {
 	}
 }
 
-// comparison compiles a comparison of two numbers, or == or != for two strings or booleans.
+// comparison compiles any comparison of two numbers, or an == or != comparison of two
+// strings or booleans.
 func (k *checker) comparison(n *ast.BinaryNode) code {
 	op, off := n.Operator, n.Location().From
 	equality := op == "==" || op == "!="
@@ -140,7 +141,7 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	case l.kind != r.kind:
 		d := k.errorf(off, "%q compares %s with %s", op, l.kind, r.kind)
 		if equality && (l.kind.list() == r.kind || r.kind.list() == l.kind) {
-			d.WithHint("write x in list")
+			d.WithHint("write 'x in list'")
 		}
 		return c
 	case l.kind == NumList || l.kind == StrList:
@@ -180,8 +181,8 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles x in list. If list is a literal, it compares x with the elements one by one
-// until one matches, without creating the list.
+// in compiles the expression "x in list". If list is a literal, it compares x with the
+// elements one by one until one matches, without creating the list.
 func (k *checker) in(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)
@@ -227,7 +228,7 @@ func (k *checker) in(n *ast.BinaryNode) code {
 	case r.kind != NumList && r.kind != StrList:
 		d := k.errorf(start(n.Right), "%q needs a list, not %s", n.Operator, r.kind)
 		if r.kind == Str {
-			d.WithHint("write text contains part")
+			d.WithHint("write 'text contains part'")
 		}
 	case l.kind == broken:
 	case l.kind.list() != r.kind:
@@ -331,8 +332,8 @@ func choose(test func(*Frame) bool, x, y code) code {
 	return c
 }
 
-// elements compiles the elements of a list literal. They must all have the kind Num or all
-// have the kind Str.
+// elements compiles the elements of a list literal. All elements must have the kind Num,
+// or all must have the kind Str.
 func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 	if len(n.Nodes) == 0 {
 		k.errorf(n.Location().From, "a list must not be empty")
@@ -346,10 +347,10 @@ func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 		case c.kind == broken || kind == broken:
 			kind = broken
 		case c.kind != Num && c.kind != Str:
-			k.errorf(start(e), "lists hold numbers or strings, not %s", c.kind)
+			k.errorf(start(e), "lists can contain only numbers or strings, not %s", c.kind)
 			kind = broken
 		case kind != Any && c.kind != kind:
-			k.errorf(start(e), "%s in %s", c.kind, kind.list())
+			k.errorf(start(e), "%s cannot contain %s", kind.list(), c.kind)
 			kind = broken
 		default:
 			kind = c.kind
@@ -471,12 +472,12 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 		return k.read(r, off)
 	}
 
-	// The key is not known yet, so compile reads of all formulas of the table.
+	// The key is not known yet, so compile code to read each formula in the table.
 	elems := make(map[string]*code, len(t.keys))
 	for name, r := range t.elems {
 		c := k.read(r, off)
 		if c.kind != t.kind {
-			return code{kind: t.kind} // the formula's own error is reported
+			return code{kind: t.kind} // the error in that formula has been reported
 		}
 		elems[name] = &c
 	}
@@ -534,7 +535,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 // noKey is the error message for a key that a table does not have.
 const noKey = "%s has no %q"
 
-// suggest adds a hint with the existing keys to a noKey error.
+// suggest adds the nearest key, and a list of all keys, as hints to a noKey error.
 func (t *slot) suggest(d *diag.Diag, key string) *diag.Diag {
 	d.About(diag.Unknown, t.name+"["+key+"]").Suggest(key, t.keys)
 	return d.WithHint("its keys are %s", strings.Join(t.keys, ", "))

@@ -34,7 +34,7 @@ type parsed struct {
 	names []use // the first use of each identifier
 }
 
-// lexed is a formula's text, token by token.
+// lexed is a formula's text, split into tokens.
 type lexed struct {
 	runes  []rune        // the text as characters; locations are offsets into it
 	tokens []lexer.Token // all tokens except the end token
@@ -45,10 +45,10 @@ type use struct {
 	off  int
 }
 
-// refused lists the words and operators that the parser accepts but formulas do not
-// support, with a hint on what to write instead.
+// refused contains the words and operators that the parser accepts but formulas do not
+// support. Each maps to a hint on what to write instead, if there is one.
 var refused = map[string]string{
-	"let":     "move that part into a formula of its own",
+	"let":     "move that part into its own formula",
 	";":       "a formula is a single expression",
 	"=":       "write == to compare",
 	"|":       "write f(x) instead of x | f()",
@@ -122,7 +122,8 @@ func Compared(text string) map[string][]string {
 	return found
 }
 
-// stringsIn returns the string in a literal, or the strings in a list of literals.
+// stringsIn returns the value of a string literal, or the values of the string literals
+// in a list.
 func stringsIn(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -137,8 +138,8 @@ func stringsIn(n ast.Node) []string {
 	return nil
 }
 
-// Check reports errors in a formula that do not depend on the kinds of its
-// names: bad syntax, and unknown functions.
+// Check reports the errors in a formula that can be found without knowing the kinds of
+// its names. These are syntax errors and unknown functions.
 func Check(name string, src Source) error {
 	u := &unit{name, src}
 	p, errs := u.parse()
@@ -179,8 +180,8 @@ var texts struct {
 // files can use.
 const maxTexts = 128 << 10
 
-// parse parses the unit's text and returns its syntax or its errors. It caches
-// the syntax of formulas that are not simple.
+// parse parses the unit's text and returns its syntax or its errors. It caches the syntax
+// of formulas for which simple returns nil.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	if p := simple(u.src.Text); p != nil {
 		return p, nil
@@ -246,8 +247,8 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 
 // simple returns the syntax of a formula that consists only of a whole number, a string,
 // true or false, a name, or a table entry selected by a name. It returns nil for other
-// formulas. It saves time because half of all evaluated formulas are this simple, and
-// the parser takes 2 µs for each.
+// formulas. It saves time, because the parser takes 2 µs per formula and half of all
+// evaluated formulas are this simple.
 func simple(text string) *parsed {
 	if text == "" || len(text) > maxSimple {
 		return nil
@@ -310,8 +311,8 @@ func isName(text string) bool {
 	return !bad
 }
 
-// isPlain reports whether a formula certainly contains nothing that scan would
-// reject. Most formulas are plain, so they need not be read twice.
+// isPlain reports whether a formula is certain to contain nothing that scan would reject.
+// Most formulas are plain, and therefore need not be scanned before they are parsed.
 func isPlain(text string) bool {
 	for i := 0; i < len(text); {
 		c, next := text[i], byte(' ')
@@ -364,9 +365,9 @@ func isPlain(text string) bool {
 func isLetter(c byte) bool { return c == '_' || 'a' <= c|' ' && c|' ' <= 'z' }
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 
-// scan reads the tokens before the parser does, to reject what the parser would
-// accept, skip silently (comments, including // as used in Python), or report
-// in the wrong place (numbers).
+// scan reads the tokens before the parser does. It rejects unsupported operators that the
+// parser would accept, comments (including //, an operator in Python) that the parser
+// would skip, and invalid numbers that the parser would report at the wrong position.
 func (u *unit) scan() (*lexed, []*diag.Diag) {
 	at := func(off int) place { return place{u, off} }
 	p := &lexed{runes: []rune(u.src.Text)}
@@ -408,18 +409,17 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 	return p, errs
 }
 
-// comment returns the error for a comment between two tokens, if there is one.
+// comment returns the offset of a comment between two tokens, if there is one.
 func (p *lexed) comment(from, to int) (off int, ok bool) {
 	i := slices.Index(p.runes[from:to], '/')
 	return from + i, i >= 0
 }
 
 func commentError(at place) *diag.Diag {
-	return at.errorf("comments are not supported in formulas").WithHint("div(a, b) divides and rounds down")
+	return at.errorf("comments are not supported in formulas").WithHint("to divide and round down, write div(a, b)")
 }
 
-// lexError rewrites an error from the lexer; end is where the last valid token
-// ended.
+// lexError rewrites an error from the lexer. end is where the last valid token ended.
 func (p *lexed) lexError(at func(int) place, end int, err error) *diag.Diag {
 	for end < len(p.runes) && unicode.IsSpace(p.runes[end]) {
 		end++
@@ -472,7 +472,7 @@ func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 		return d.WithHint("a value is missing at the end")
 	case strings.Contains(fe.Message, "coalesce"):
 		op := p.text(i, i+1)
-		return at(fe.From).errorf("brackets are missing around the ?? or around what follows it").
+		return at(fe.From).errorf("parentheses are missing around the ?? or around what follows it").
 			WithHint("write (x ?? y) %s z, or x ?? (y %s z)", op, op)
 	case fe.Message == "expected name":
 		return at(fe.From).errorf("unexpected %q after a dot", p.text(i, i+1))
@@ -577,13 +577,13 @@ func children(n ast.Node, f func(ast.Node)) {
 	}
 }
 
-// start returns the offset of the first character of n, ignoring brackets. The
-// node's own location does not help: it is the location of the node's operator,
-// and is meaningless for a conditional.
+// start returns the offset of the first character of n, ignoring parentheses. It does not
+// use the node's own location, which is that of the node's operator, and is meaningless
+// for a conditional.
 func start(n ast.Node) int {
 	switch m := n.(type) {
 	case *ast.UnaryNode:
-		// x not in y is parsed as not (x in y), located at the in.
+		// The parser turns "x not in y" into "not (x in y)", with the location of "in".
 		return min(m.Location().From, start(m.Node))
 	case *ast.BinaryNode:
 		return start(m.Left)
@@ -599,8 +599,8 @@ func start(n ast.Node) int {
 	return n.Location().From
 }
 
-// sides returns the operands, as text, to the left and right of the operator at
-// offset off, without any brackets that enclose the whole comparison.
+// sides returns the operands, as text, to the left and right of the operator at offset
+// off, without any parentheses that enclose the whole comparison.
 func (p *lexed) sides(off int) (left, right string) {
 	op := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == off })
 	open := 0

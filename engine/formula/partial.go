@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// First declares a name for several formulas. Its value comes from the first formula whose
-// inputs all have values; see [Scope.Partial].
+// First declares a name that refers to several formulas. The value of the name comes from
+// the first formula whose inputs all have values; see [Scope.Partial].
 func (s *Scope) First(name string, srcs []Source) {
 	keys := make([]string, len(srcs))
 	for i := range srcs {
@@ -23,10 +23,10 @@ func (s *Scope) First(name string, srcs []Source) {
 // returns the kind of an input that is not declared, or Any if formulas cannot
 // read it; ok is false if the input has no value.
 //
-// A formula has no value if it reads an input without one, reads another formula without
-// one, or depends on itself: see [Program.Lacks]. If x has no value, x ?? y is y, and
-// given(x) is false. If such a test decides a condition, the branch that is not taken
-// counts as not read. An error in a formula is reported only when the formula is evaluated.
+// A formula has no value if it reads an input or another formula that has no value, or if
+// it depends on itself; see [Program.Lacks]. If x has no value, x ?? y is y, and given(x)
+// is false. If such a test decides a condition, the branch that is not taken counts as
+// not read. An error in a formula is reported only when the formula is evaluated.
 func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, error) {
 	c, list := s.compile(find)
 	if err := list.Err(); err != nil {
@@ -87,15 +87,16 @@ func (c *compiler) bind(r Ref) {
 	}
 }
 
-// fail records the error with which evaluating a slot fails, unless there already is one.
+// fail records the error that evaluating a slot returns, unless one is already recorded
+// for the slot.
 func (c *compiler) fail(r Ref, err *diag.Diag) {
 	if err != nil && c.p.wrong[r] == nil {
 		c.p.wrong[r] = err
 	}
 }
 
-// usable reports whether the code of a slot can be read. If not, it records which name
-// lacks a value, or what is wrong with the slot.
+// usable reports whether a slot can be read. If not, it records which name lacks a value,
+// or what is wrong with the slot.
 func (k *checker) usable(r Ref) bool {
 	switch s := &k.p.slots[r]; {
 	case s.lacks:
@@ -112,9 +113,9 @@ func (k *checker) usable(r Ref) bool {
 	return false
 }
 
-// decided reports whether a condition is known to equal the argument is. It can be known
-// because the condition depends only on which inputs have values, or only on values that do
-// not vary in a space.
+// decided reports whether the value of a condition is known and equals the last argument.
+// The value can be known because the condition depends only on which inputs have values,
+// or only on values that do not vary in a space.
 func (k *checker) decided(cond code, is bool) bool {
 	return (k.partial || k.frame != nil) && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
 }
@@ -145,7 +146,8 @@ func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 // Lacks reports whether a name in a partial program has no value.
 func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 
-// Lacking returns the names in the text of r that have no value, in order.
+// Lacking returns the names in the text of r that have no value, in the order of first
+// use.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
 // Wrong returns the errors in a formula of a partial program that do not depend

@@ -98,10 +98,10 @@ func TestPartial(t *testing.T) {
 		}
 	}
 	if ref, _ := p.Ref("either"); len(p.Parts(ref)) != 1 || p.Name(p.Parts(ref)[0]) != "either.1" {
-		t.Error("the part of a name for the first of several formulas is not the one that counts")
+		t.Error("Parts does not return the formula that is used for a name with several formulas")
 	}
 	s.Formula("either", Source{Text: "1"}, Any)
 	if _, err := s.Partial(func(string) (Kind, bool) { return Any, false }); err == nil || !strings.Contains(err.Error(), "declared twice") {
-		t.Errorf("a name that is declared twice gives %v", err)
+		t.Errorf("a name that is declared twice yields the error %v", err)
 	}
 }

@@ -41,10 +41,10 @@ func (a Rat) Den() int64 { return a.d + 1 }
 // IsInt reports whether a is a whole number.
 func (a Rat) IsInt() bool { return a.d == 0 }
 
-// Int64 returns a as an integer, and whether a is an integer.
+// Int64 returns a as an int64, and reports whether a is an integer.
 func (a Rat) Int64() (int64, bool) { return a.n, a.d == 0 }
 
-// String returns the number in the form "576" if it is whole, or else "9/16".
+// String formats a whole number like "576", and any other number like "9/16".
 func (a Rat) String() string {
 	s := strconv.FormatInt(a.n, 10)
 	if a.d != 0 {
@@ -137,8 +137,8 @@ func fits(v Rat, ok bool) (Rat, error) {
 	return v, nil
 }
 
-// The lower-case operations report whether the result fits. They have a fast path
-// for whole numbers, the usual case.
+// The unexported operations report whether the result fits. They have a fast path for
+// whole numbers, which are the usual case.
 
 func (a Rat) neg() (Rat, bool) { return Rat{n: -a.n, d: a.d}, a.n != math.MinInt64 }
 

@@ -12,7 +12,7 @@ type Reach struct {
 	p        *Program
 	numbers  *numbers
 	followed []bool   // indexed by slot
-	opened   []bool   // indexed by slot: whether the inputs of an input's formula count
+	opened   []bool   // indexed by slot: whether to follow the formula of an input
 	sets     []uint64 // for each slot, the bits of its [Inputs]
 }
 
@@ -23,7 +23,7 @@ type numbers struct {
 	of    []int32 // indexed by slot, for slots that are inputs
 }
 
-// Inputs is a set of the inputs of a program.
+// Inputs is a set of a program's inputs.
 type Inputs struct {
 	numbers *numbers
 	bits    []uint64 // bit i is set if the set contains the input with number i
@@ -36,8 +36,8 @@ const Otherwise = " ??"
 // ReachAll is like [Program.Reach], but follows all names.
 func (p *Program) ReachAll() *Reach { return p.reach() }
 
-// prepareReach prepares a program for Reach, ReachAll and spaces. Not every program needs
-// them.
+// prepareReach prepares a program for Reach, ReachAll and spaces. It defers the work
+// until the results are needed, because not every program needs them.
 func (p *Program) prepareReach() {
 	p.inputs = sync.OnceValue(func() *numbers {
 		n := &numbers{p, make([]string, 0, len(p.slots)/2), make([]int32, len(p.slots))}
@@ -77,8 +77,8 @@ func (p *Program) Reach(follow func(name string) bool) *Reach {
 	return x
 }
 
-// Without returns the dependencies that remain if the given names are not
-// followed either.
+// Without returns the dependencies that remain when the given names are not followed
+// either.
 func (x *Reach) Without(names ...string) *Reach {
 	y := &Reach{x.p, x.numbers, slices.Clone(x.followed), x.opened, nil}
 	for _, name := range names {
@@ -117,7 +117,7 @@ func (x *Reach) trace() {
 // words returns the number of 64-bit words in a set.
 func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
 
-// of returns the bits for the inputs of a slot.
+// of returns the bits of the set of a slot's inputs.
 func (x *Reach) of(r Ref) []uint64 {
 	words := x.words()
 	return x.sets[int(r)*words : (int(r)+1)*words]
@@ -132,7 +132,7 @@ func union(x, y []uint64) (grown bool) {
 	return grown
 }
 
-// Inputs returns the inputs that the values can depend on.
+// Inputs returns the inputs that the given values can depend on.
 func (x *Reach) Inputs(refs ...Ref) Inputs {
 	s := Inputs{x.numbers, make([]uint64, x.words())}
 	for _, r := range refs {
@@ -141,7 +141,7 @@ func (x *Reach) Inputs(refs ...Ref) Inputs {
 	return s
 }
 
-// Add adds the inputs of another set of the same program.
+// Add adds the inputs in another set, which must belong to the same program.
 func (s Inputs) Add(o Inputs) { union(s.bits, o.bits) }
 
 // Has reports whether the set contains an input.

@@ -7,7 +7,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestReach checks that the inputs of a value are the inputs of the formulas followed.
+// TestReach checks that the inputs of a value include only the inputs of formulas that
+// are followed.
 func TestReach(t *testing.T) {
 	s := NewScope()
 	for _, name := range []string{"a", "b"} {

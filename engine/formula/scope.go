@@ -55,7 +55,7 @@ type decl struct {
 	unit
 	class class
 	want  Kind
-	given bool // the formula is for an input that is not set; see [Scope.InputOr]
+	given bool // the formula yields the value of an input that is not set; see [Scope.InputOr]
 	def   *Value
 	table *rows
 }
@@ -78,7 +78,7 @@ func newRows(name string, keys []string, srcs []Source, missing func(key string)
 	return r
 }
 
-// class says what a name refers to.
+// class is the kind of thing that a name refers to.
 type class uint8
 
 const (
@@ -87,7 +87,7 @@ const (
 	derived       // a formula
 	table
 	first   // the first usable formula of several
-	missing // something without a value
+	missing // an input without a value
 )
 
 // NewScope returns an empty scope.
@@ -96,8 +96,8 @@ func NewScope() *Scope { return &Scope{decls: make([]decl, 0, 256)} }
 // IsEmpty reports whether the scope has no declarations.
 func (s *Scope) IsEmpty() bool { return len(s.decls) == 0 }
 
-// Input declares a value of the given kind that must be set in each frame. The position is
-// used in messages.
+// Input declares a value of the given kind, which must be set in each frame. pos is used
+// in messages.
 func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
 	s.decls = append(s.decls, decl{unit: unit{name, Source{Pos: pos}}, class: input, want: kind})
 }
@@ -125,16 +125,16 @@ func (s *Scope) Spare(declare func(s *Scope, name string), names func() []string
 }
 
 // InputOr declares an input. If a frame does not set the input, its value comes from a
-// formula of kind want. Both the input and the inputs of the formula count as inputs of the
-// formulas that read it.
+// formula of kind want. Formulas that read the input depend both on the input and on the
+// inputs of its formula.
 func (s *Scope) InputOr(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, given: true})
 }
 
-// Table declares formulas of the same kind, which is want or, if want is [Any], that of the
-// first one. The formula for keys[i] is srcs[i]. Formulas select an entry by its key:
-// name[expression], name["key"] or name.key. Only the selected entry is evaluated. Frames
-// cannot set a table.
+// Table declares a table of formulas, which must all have the same kind. This kind is
+// want or, if want is [Any], the kind of the first formula. The formula for keys[i] is
+// srcs[i]. Formulas select an entry by its key: name[expression], name["key"] or
+// name.key. Only the selected entry is evaluated. Frames cannot set a table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 	s.TableBut(name, keys, srcs, want, nil)
 }
@@ -165,14 +165,14 @@ type Program struct {
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
 
-	// unresolved returns the cells of a new frame of a space.
+	// unresolved returns the cells for a new frame in a space.
 	unresolved func() []*cell
 
 	inputs func() *numbers
 	reach  func() *Reach // see ReachAll
 
-	// For a partial program: the names without a value that each formula reads, and the
-	// formula's error.
+	// Used only in partial programs. lacking contains the names without a value that each
+	// formula reads, and wrong contains the formula's error.
 	lacking map[Ref][]string
 	wrong   map[Ref]*diag.Diag
 }
@@ -199,8 +199,8 @@ func (s *slot) quick() quickSlot {
 	return q
 }
 
-// slot is what one name refers to. The formulas of a table have slots too, but these have
-// no name in the program.
+// slot is what one name refers to. The formulas in a table also have slots, but these
+// slots have no names in the program.
 type slot struct {
 	*unit
 	class class
@@ -212,7 +212,7 @@ type slot struct {
 	late  bool  // whether the formula is compiled only when it is evaluated; see [Facts]
 	def   *Value
 	body  *body // set for a formula that is not late
-	uses  []Ref // the slots that it uses, in the order of first use; for a table, its formulas
+	uses  []Ref // the slots that the formula uses, in the order of first use; for a table, its formulas
 	*entries
 }
 
@@ -223,11 +223,10 @@ type entries struct {
 	missing func(key string) *diag.Diag
 }
 
-// Compile checks all formulas. The error contains everything that is wrong: first
-// declarations with duplicate or invalid names, then, for each formula in the order of
-// declaration, bad syntax, unknown names, mismatched kinds, and formulas that depend on
-// themselves. Errors in a formula are not reported again for the formulas that depend on
-// it.
+// Compile checks all formulas. The error lists all problems. First come declarations with
+// duplicate or invalid names. Then, in the order of declaration, come the errors in each
+// formula: bad syntax, unknown names, mismatched kinds, and dependence on itself. Errors
+// in a formula are not reported again for the formulas that depend on it.
 //
 // Compile does not change the scope, so more names can be declared and the scope compiled
 // again.
@@ -276,8 +275,8 @@ func (c *compiler) program() *Program {
 }
 
 // With returns a program with one additional formula. Any error is about that formula.
-// Names in p are also names in the new program, with the same [Ref]s; other formulas cannot
-// refer to the new one, and it cannot refer to hidden names.
+// All names in p have the same [Ref]s in the new program. Other formulas cannot refer to
+// the new formula, and the new formula cannot refer to the hidden names.
 func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
 	q := &Program{slots: slices.Clip(p.slots), late: p.late, order: slices.Clip(p.order), names: maps.Clone(p.names), count: p.count}
 	for _, h := range hidden {
@@ -311,13 +310,13 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 	return q, r, nil
 }
 
-// Ref finds a declared name.
+// Ref returns the reference for a name, and reports whether the name is declared.
 func (p *Program) Ref(name string) (Ref, bool) {
 	r, ok := p.names[name]
 	return r, ok
 }
 
-// Len returns the number of references in the program. All references are less than this
+// Len returns the number of references in the program. Every [Ref] is less than this
 // number.
 func (p *Program) Len() int { return len(p.slots) }
 
@@ -340,7 +339,7 @@ func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
 // Name returns the name of r.
 func (p *Program) Name(r Ref) string { return p.slots[r].name }
 
-// Source returns the text of a formula, on one line, and its position. For an
+// Source returns the text of a formula, on one line, and the formula's position. For an
 // input or a table, the text is empty.
 func (p *Program) Source(r Ref) Source {
 	src := p.slots[r].src
@@ -348,8 +347,8 @@ func (p *Program) Source(r Ref) Source {
 	return src
 }
 
-// Uses returns a sorted list of the names that the text of r refers to. A table uses what
-// its formulas use.
+// Uses returns a sorted list of the names that the text of r refers to. For a table, it
+// returns the names that the table's formulas refer to.
 func (p *Program) Uses(r Ref) []string {
 	set := map[string]bool{}
 	for _, u := range p.slots[r].uses {

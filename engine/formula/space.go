@@ -6,16 +6,16 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Space is a set of frames that differ in a few values, such as those of a layer. A space
-// determines in advance which values depend on these differences. All other values are
-// computed only once and shared by all frames.
+// Space is a set of frames that differ in a few values, such as the values for a layer. A
+// space determines in advance which values depend on these differences. All other values
+// are computed only once and shared by all frames.
 //
 // Some inputs can vary; see [Space.Vary]. A value is reused until an input that it depends
 // on varies. Evaluating values again does not allocate memory.
 type Space struct {
 	p        *Program
 	base     *Frame
-	by       []uint64 // indexed by slot: what the slot's value differs by; see [At]
+	by       []uint64 // indexed by slot: the places at which the slot's value differs; see [At]
 	reads    []uint64 // the varying inputs that each slot depends on, with words elements per slot
 	words    int
 	computed []bool // indexed by slot: whether compute computes the value
@@ -28,9 +28,9 @@ type Space struct {
 }
 
 // Spot identifies a frame in a space by its place on each of the space's axes. Place 0
-// means that the frame is not at any place on that axis and has no values that differ along
-// the axis. On the first axis, which values differ depends on the place; on the other axes,
-// the same values differ at every place.
+// means that the frame is not at any place on that axis and has no values that differ
+// along the axis. On the first axis, the set of values that differ depends on the place.
+// On each of the other axes, this set is the same at every place.
 type Spot [4]int16
 
 // spots is the number of axes of a space.
@@ -58,7 +58,8 @@ func (s Spot) bits() uint64 {
 	return set
 }
 
-// only returns a copy of the spot without the places that are not in a set; see [At].
+// only returns a copy of the spot in which all places that are not in a set are 0; see
+// [At].
 func (s Spot) only(set uint64) Spot {
 	for axis, place := range s {
 		if place > 0 && set&At(axis, place) == 0 {
@@ -68,7 +69,7 @@ func (s Spot) only(set uint64) Spot {
 	return s
 }
 
-// Computer computes the values of the roots of a space in the frame at a spot.
+// Computer computes the values of a space's roots in the frame at a spot.
 type Computer interface {
 	// Number returns the value of a root that is a number. fixed reports whether the value
 	// never varies. Value returns the value of any other root. If known is false, the value
@@ -80,7 +81,7 @@ type Computer interface {
 // Root is a name whose value a space computes without a formula.
 type Root struct {
 	Ref Ref
-	By  uint64 // what the value differs by; see [At]
+	By  uint64 // the places at which the value differs; see [At]
 	// Reads are the values that the root is computed from.
 	Reads []Ref
 	// Varies contains additional varying inputs that the root depends on; see [Space.Reads].
@@ -176,8 +177,8 @@ func (sp *Space) Recycle(old *Space) {
 	old.free, old.frames = nil, nil
 }
 
-// Reads returns a bit set of the numbers of the varying inputs that a value depends on. The
-// caller must not modify it.
+// Reads returns the varying inputs that a value depends on, as a bit set of their
+// numbers. The caller must not modify it.
 func (sp *Space) Reads(r Ref) []uint64 {
 	return sp.reads[int(r)*sp.words : (int(r)+1)*sp.words]
 }
@@ -250,8 +251,8 @@ func (f *Frame) resolve(r Ref) *cell {
 	return c
 }
 
-// use records the varying inputs whose changes discard the value in a slot's
-// cell.
+// use records, for each varying input that a slot depends on, that the value in the
+// slot's cell must be discarded when the input varies.
 func (sp *Space) use(r Ref, c *cell) {
 	for w, word := range sp.Reads(r) {
 		for ; word != 0; word &= word - 1 {
@@ -262,7 +263,7 @@ func (sp *Space) use(r Ref, c *cell) {
 	}
 }
 
-// cell returns a new cell for a value of some kind.
+// cell returns a new cell for a value of the given kind.
 func (sp *Space) cell(kind Kind) *cell {
 	if len(sp.spare) == 0 {
 		sp.spare = make([]cell, 64)

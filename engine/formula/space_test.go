@@ -7,8 +7,9 @@ import (
 	"kvbench/engine/formula"
 )
 
-// TestVaryCompiled checks that formulas follow the inputs that vary, also after they are compiled
-// for their frame and no longer read some of these inputs.
+// TestVaryCompiled checks that the values of formulas change when their inputs vary, even
+// after the formulas are compiled for their frame and no longer read some of these
+// inputs.
 func TestVaryCompiled(t *testing.T) {
 	scope := formula.NewScope()
 	scope.Input("mode", formula.Str, diag.Pos{})
@@ -52,6 +53,6 @@ func TestVaryCompiled(t *testing.T) {
 		check("second", 2*i+1)
 		check("both", (i+10)*(2*i+1))
 	}
-	space.Vary(0, formula.Number(7)) // both reads a only through the other formulas
+	space.Vary(0, formula.Number(7)) // the formula "both" reads "a" only through other formulas
 	check("both", 17*61)
 }

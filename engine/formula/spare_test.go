@@ -40,10 +40,10 @@ func TestSpare(t *testing.T) {
 		t.Error("area is read, but is not in the program")
 	}
 	if _, ok := prog.Ref("wrong"); ok {
-		t.Error("nothing reads wrong, but it is in the program")
+		t.Error("no formula reads \"wrong\", but it is in the program")
 	}
 	if _, _, err := prog.With("x", formula.Source{Text: "wrong"}, formula.Num); err == nil {
-		t.Error("a formula was added that reads what is not in the program")
+		t.Error("With accepted a formula that reads a name that is not in the program")
 	}
 
 	scope.Formula("reads", formula.Source{Text: "wrong"}, formula.Num)

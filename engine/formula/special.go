@@ -42,7 +42,7 @@ func (sp *Space) narrow(r Ref, c *cell, varying []uint64) {
 	}
 }
 
-// reads records that the code reads a value that varies.
+// reads records that the code reads the value of r, which varies.
 func (k *checker) reads(r Ref) {
 	k.live++
 	if k.varying != nil {
@@ -87,8 +87,8 @@ func (f *Frame) Fixed(r Ref) bool {
 	return c.seen == f.epoch && (!f.space.Varies(r) || !c.listed && !slices.Contains(f.space.varying, r))
 }
 
-// evaluated returns code for the value of c as a constant, or c itself if it cannot be
-// evaluated in the frame.
+// evaluated evaluates c in the frame, and returns the value as a constant. If the
+// evaluation fails, it returns c.
 func (k *checker) evaluated(c code) code {
 	if c.known != nil || c.kind > StrList || c.kind == Any {
 		return c
@@ -102,8 +102,8 @@ func (k *checker) evaluated(c code) code {
 	return constant(v)
 }
 
-// follow returns the slot to read a slot's value from. This is another slot if the slot's
-// formula only names that slot or selects it from a table.
+// follow returns the slot from which to read the value of slot r. This is another slot if
+// the formula of r only names that slot or selects it from a table.
 func (k *checker) follow(r Ref) Ref {
 	f := k.frame
 	for range 16 {

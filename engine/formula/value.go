@@ -9,7 +9,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Kind is the static type of a formula.
+// Kind is the static type of a formula or a value.
 type Kind uint8
 
 // The kinds of formulas. Any is not a kind itself: a formula declared with Any has the kind
@@ -26,7 +26,7 @@ const (
 	broken Kind = 255
 )
 
-// String returns the kind as used in messages: "a number".
+// String returns the kind as used in messages, such as "a number".
 func (k Kind) String() string {
 	switch k {
 	case Num:
@@ -65,13 +65,13 @@ type Value struct {
 	Strs []string
 }
 
-// Number returns a number as a value.
+// Number returns a whole number as a [Value].
 func Number(n int64) Value { return Value{Kind: Num, Num: Int(n)} }
 
-// Text returns a string as a value.
+// Text returns a string as a [Value].
 func Text(s string) Value { return Value{Kind: Str, Str: s} }
 
-// Truth returns a boolean as a value.
+// Truth returns a boolean as a [Value].
 func Truth(b bool) Value { return Value{Kind: Bool, Bool: b} }
 
 // Of converts a value decoded from JSON: a string, a bool, a whole number, or a list of
@@ -152,8 +152,8 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// String returns the value in formula syntax: 9/16, "text", true, [1, 2], ["a",
-// "b"].
+// String returns the value in formula syntax, such as 9/16, "text", true, [1, 2], or
+// ["a", "b"].
 func (v Value) String() string {
 	switch v.Kind {
 	case Num:
@@ -195,14 +195,14 @@ type Source struct {
 	Pos  diag.Pos // the position of the first character
 	// Facts are known only for kvbench's own formulas.
 	Facts Facts
-	// Local contains the names that only this formula can use. It maps each
-	// name to what the name refers to.
+	// Local maps each name that only this formula can use to the full name that it refers
+	// to.
 	Local map[string]string
-	// From is what the user wrote, if Text is derived from that.
+	// From is the text that the user wrote, if Text is derived from it.
 	From *Written
 }
 
-// Written is text, written by a user, from which a formula was derived.
+// Written is text that a user wrote and from which a formula was derived.
 type Written struct {
 	Text string
 	// Char converts the position of a character in the formula to a position in Text.

@@ -51,11 +51,11 @@ func TestWith(t *testing.T) {
 		}
 	}
 	if _, _, err := p.With("--where", Source{Text: "isl == 1"}, Bool, "isl"); err == nil || !strings.Contains(err.Error(), `unknown name "isl"`) {
-		t.Errorf("what is hidden is known: %v", err)
+		t.Errorf("the new formula can read a hidden name: %v", err)
 	}
 	if q, _, err := p.With("--where", Source{Text: "tp_size == 1"}, Bool, "isl"); err != nil {
 		t.Error(err)
 	} else if _, ok := q.Ref("isl"); !ok {
-		t.Error("the new program has lost what was hidden")
+		t.Error("the hidden names are missing from the new program")
 	}
 }

@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// File is the usual name of a configuration.
+	// File is the usual name of a configuration file.
 	File = "config.json"
-	// TypeField is the field that distinguishes configurations from other files.
+	// TypeField is the name of the field that distinguishes configurations from other
+	// files.
 	TypeField = "model_type"
 )
 
@@ -33,7 +34,7 @@ func Hint(file string) string {
 	if !data.IsJSON(file) {
 		return ""
 	}
-	return "a Hugging Face configuration has " + TypeField
+	return "a Hugging Face configuration has the field " + TypeField
 }
 
 // Config is a Hugging Face configuration.
@@ -63,7 +64,7 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	relevant, ignored := common.RelevantFields()
 	c := &Config{fields: newFields(new(int), ignored), file: file, name: Name(file, root), common: common, relevant: relevant}
 	texts := c.readLevel(root)
-	if c.outer = c.byName[TypeField]; c.outer == nil { // a mapping or a list of mappings
+	if c.outer = c.byName[TypeField]; c.outer == nil { // the field is a mapping or a list of mappings
 		v := root.Member(TypeField)
 		c.outer = &field{name: TypeField, pos: v.Pos, Value: *v}
 		c.set(c.outer)
@@ -81,8 +82,8 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	return c, nil
 }
 
-// readLevel adds the fields of a mapping, except for those that contain a language model's
-// configuration, which it returns.
+// readLevel adds the fields of a mapping. If a field contains a language model's
+// configuration, readLevel returns that configuration instead of adding the field.
 func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	rest := &data.Value{Kind: data.Mapping}
 	for i := range v.Fields {
@@ -97,8 +98,8 @@ func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	return texts
 }
 
-// Beside returns the names of the files next to the configuration that contain additional
-// fields, keyed by the prefix of these fields' names.
+// Beside returns the paths of the files next to the configuration that may contain
+// additional fields. Each key is the prefix for the names of a file's fields.
 func (c *Config) Beside() map[string]string {
 	if filepath.Base(c.file) != File {
 		return nil
@@ -114,7 +115,7 @@ func (c *Config) Beside() map[string]string {
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
 // Types returns the model types of the configuration itself and of the language model in
-// it. If a type is not a string, it returns the types before it and an error.
+// it. If a type is not a string, Types returns the types that precede it and an error.
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
@@ -130,11 +131,12 @@ func (c *Config) TypeError(format string, args ...any) *diag.Diag {
 	return diag.Errorf(c.outer.pos, "%s %s: %s", TypeField, &c.outer.Value, fmt.Sprintf(format, args...))
 }
 
-// commit matches the name of a folder in the Hugging Face cache.
+// commit matches a commit hash, which is the name of a snapshot folder in the Hugging
+// Face cache.
 var commit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}$`) })
 
-// Name derives the name of a model from the path of its configuration: model
-// for model/config.json, org--model.json, and
+// Name derives the name of a model from the path of its configuration. The name is
+// "model" for model/config.json, org--model.json, and
 // models--org--model/snapshots/COMMIT/config.json.
 func Name(file string, root *data.Value) string {
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))

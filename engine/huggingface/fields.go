@@ -1,5 +1,5 @@
 // Package huggingface converts Hugging Face configurations (config.json) to parameter
-// documents. The data defines the meaning of their fields; see [schema.Family] and
+// documents. The schema's data defines what the fields mean; see [schema.Family] and
 // [schema.Checkpoints].
 package huggingface
 
@@ -11,12 +11,12 @@ import (
 	"kvbench/engine/formula"
 )
 
-// maxCells is the maximum number of values in lists of mappings.
+// maxCells is the maximum total number of values in a configuration's lists of mappings.
 const maxCells = 1_000_000
 
-// field is a field in a configuration. For formulas, a null field is missing, although the
-// configuration mentions it. A field that is not readable has a value of a kind that
-// formulas cannot use.
+// field is a field in a configuration. Formulas treat a null field as missing, although
+// the configuration mentions it. If a field is not readable, formulas cannot use its
+// value.
 type field struct {
 	name string
 	pos  diag.Pos
@@ -60,7 +60,7 @@ type fields struct {
 	// ignored reports whether the field with the given name does not affect the cache. Fields
 	// inside an ignored mapping do not affect it either.
 	ignored func(name string) bool
-	within  bool // fields being added are within an ignored mapping
+	within  bool // whether the fields being added are within an ignored mapping
 }
 
 func newFields(cells *int, ignored func(name string) bool) *fields {
@@ -79,8 +79,8 @@ func (fs *fields) set(f *field) {
 	}
 }
 
-// flatten adds the fields of a mapping. Fields of a nested mapping are prefixed
-// with its name.
+// flatten adds the fields of a mapping. The names of fields in a nested mapping are
+// prefixed with the name of the mapping.
 func (fs *fields) flatten(prefix string, v *data.Value) {
 	for i := range v.Fields {
 		f := &v.Fields[i]
@@ -118,12 +118,12 @@ func (fs *fields) add(name string, v *data.Value, pos diag.Pos) {
 }
 
 // columns adds the fields of a list of mappings. The value of a field is the list of its
-// values in all mappings, with true represented as 1, and a missing value as 0 or the
-// empty string. Once there are more than maxCells values in total, further fields are
-// not readable.
+// values in all mappings. In this list, true is represented as 1, and a missing value as
+// 0 or the empty string. Once the configuration has more than maxCells such values,
+// further fields are not readable.
 func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	rows := make([]*fields, len(list.Items))
-	all := newFields(nil, nil) // for their names
+	all := newFields(nil, nil) // used only for the names of all fields
 	for i := range list.Items {
 		rows[i] = newFields(fs.cells, fs.ignored)
 		rows[i].flatten(name+"_", &list.Items[i])
@@ -141,8 +141,8 @@ func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	}
 }
 
-// column returns the values that the rows contain under a name. ok is false if they do not
-// form a list.
+// column returns the list of a field's values in all rows. ok is false if formulas could
+// not read such a list.
 func column(name string, rows []*fields) (list formula.Value, ok bool) {
 	list.Kind = formula.NumList
 	for _, row := range rows {

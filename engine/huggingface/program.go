@@ -39,8 +39,8 @@ type key struct {
 	want formula.Kind
 }
 
-// ref returns a reference to a formula of the program. For a missing condition, it returns
-// the zero reference, which belongs to the layer number and reads no fields.
+// ref returns a reference to a formula of the program. If there is no condition, it
+// returns the zero reference, which refers to the layer number and reads no fields.
 func (p *program) ref(f schema.Formula, want formula.Kind) formula.Ref {
 	return p.refs[key{f.Text, f.Pos, want}]
 }
@@ -73,7 +73,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 		if c.byName[name] == nil && c.common.Let[name] == nil {
 			s.Formula(name, fam.Absent[name], formula.Any)
 		} else {
-			add(fam.Absent[name], formula.Any) // ensures that the fields that it reads are counted as read
+			add(fam.Absent[name], formula.Any) // marks the fields that the formula reads as read
 		}
 	}
 	add(fam.When, formula.Bool)
@@ -206,8 +206,8 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 	return all, nil
 }
 
-// blame returns an error in a formula with the position of a field that the formula reads,
-// and with the values of all such fields.
+// blame returns an error about a formula. The error has the position of a field that the
+// formula reads, and a hint with the values of all such fields.
 func (p *program) blame(what string, ref formula.Ref, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
 	if of, ok := p.Ref(inner.Name); ok && p.isInput(of) {

@@ -24,8 +24,8 @@ const (
 type Family struct {
 	*schema.Family
 	Arch *schema.Architecture
-	// Unknown reports whether the model type is unknown. If so, the family is the one for
-	// unknown types.
+	// Unknown reports whether the model type is unknown. If it is, the family is the one
+	// for unknown types.
 	Unknown bool
 	// Near is a hint that suggests the model type that was probably meant, or "".
 	Near string
@@ -36,7 +36,8 @@ type Family struct {
 type Translation struct {
 	*data.Document
 	Notes diag.List
-	// Doubts are messages about defaults of configuration fields, keyed by path.
+	// Doubts contains warnings about the defaults of configuration fields, keyed by the
+	// path of the field.
 	Doubts map[string]diag.List
 
 	fields map[string][]string // the fields that each parameter is computed from
@@ -65,7 +66,7 @@ func Translate(c *Config, fam Family) (*Translation, error) {
 	t := &Translation{Document: &data.Document{File: c.file}, Doubts: map[string]diag.List{}, fields: map[string][]string{}}
 	if fam.Unknown {
 		note := diag.Warnf(c.outer.pos, "unknown %s %s: %s", TypeField, &c.outer.Value, c.common.Unknown.Note)
-		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("to define how it is read, add a family to a --models folder"))
+		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("to define how to read this model type, add a family to a --models folder"))
 	}
 	t.add(schema.NameParam, formula.Text(c.name), p.origin())
 	t.add(schema.ArchField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
@@ -81,9 +82,9 @@ func (t *Translation) add(path string, v formula.Value, from data.Origin) {
 	t.Leaves = append(t.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
 }
 
-// countLayers determines the number of layers, which per-layer formulas need. It returns an
-// error only if the number is out of range. Any other errors in the parameter are reported
-// when the parameter is added.
+// countLayers determines the number of layers, which per-layer formulas need. It returns
+// an error only if the number is out of range. Other errors in the formulas for that
+// parameter are reported when params adds the parameter.
 func (p *program) countLayers() error {
 	v, rule, err := p.first(layersParam, p.family.Params[layersParam])
 	if err != nil || rule == nil || v.Kind != formula.Num {
@@ -91,7 +92,7 @@ func (p *program) countLayers() error {
 	}
 	n, ok := v.Num.Int64()
 	if !ok || n < 1 || n > maxLayers {
-		return diag.Errorf(p.origin(p.ref(rule.Value, formula.Any)).Pos, "%s is %s: expected a whole number, 1 to %d", layersParam, v, maxLayers)
+		return diag.Errorf(p.origin(p.ref(rule.Value, formula.Any)).Pos, "%s is %s: expected a whole number from 1 to %d", layersParam, v, maxLayers)
 	}
 	p.layers = n
 	return nil
@@ -196,10 +197,10 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	return diag.Errorf(at, "%s cannot be computed because the fields that it depends on are missing: %s", param, strings.Join(list, ", or "))
 }
 
-// perLayer returns an error if a rule of the parameter reads one entry per layer from a
-// list or string that has more entries than the model has layers, or from an empty list
-// that caused a later rule to be used. If a list is too short, the formula itself fails.
-// counts is the rule that was used.
+// perLayer checks the lists and strings from which a parameter's rules read one entry per
+// layer. It returns an error if there are more entries than the model has layers, or if a
+// list is empty and therefore a later rule was used. It does not check for lists that are
+// too short, because then the formula fails. counts is the rule that was used.
 func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
 	for i := range rules {
 		r := &rules[i]
@@ -266,7 +267,7 @@ func (p *program) understood() error {
 	if t := p.byName[TypeField]; p.family.Unknown {
 		return diag.Errorf(t.pos, "unknown %s %s, and some fields affect the cache in a way kvbench does not understand: %s", TypeField, &t.Value, strings.Join(list, ", ")).
 			HintUnlessEmpty(p.family.Near).
-			WithHint("to define how it is read, add a family to a --models folder; or write a parameter file")
+			WithHint("add a family for this model type to a --models folder, or write a parameter file")
 	}
 	return diag.Errorf(first.pos, "some fields affect the cache in a way %s does not understand: %s", p.family.Name, strings.Join(list, ", ")).
 		WithHint("write a parameter file that describes the cache; run 'kvbench models' to list the architectures")
@@ -299,8 +300,8 @@ func (p *program) isHarmless(name string) bool {
 	return err == nil && holds
 }
 
-// Explain adds a hint to each error about a disallowed parameter, naming the
-// fields that the parameter was computed from.
+// Explain adds a hint to each error about a parameter whose value is not allowed. The
+// hint names the fields that the value was computed from.
 func (t *Translation) Explain(err error) error {
 	for _, d := range diag.All(err) {
 		param, _, _ := strings.Cut(d.Name, ".")

@@ -349,7 +349,7 @@ func TestUnknownTypes(t *testing.T) {
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
 		t.Errorf("it is read as %s", got)
 	}
-	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: unknown model_type "novel": assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
+	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: unknown model_type "novel": assuming full attention in every layer`+"\nto define how to read this model type, add a family to a --models folder" {
 		t.Errorf("it is said: %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
@@ -407,9 +407,9 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 45, "hidden_size": 64}`,
 			"config.json:1:91: head_dim: 1.422222 is not allowed: expected a whole number, 1 or more\nhead_dim comes from hidden_size and num_attention_heads"},
 		{`{"model_type": "llama", "num_hidden_layers": -2, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is -2: expected a whole number, 1 to 2000"},
+			"config.json:1:46: num_layers is -2: expected a whole number from 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": 1e9, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is 1000000000: expected a whole number, 1 to 2000"},
+			"config.json:1:46: num_layers is 1000000000: expected a whole number from 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": [2], "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:46: num_layers: a list is not allowed: expected a whole number, 1 or more"},
 		{`{"model_type": "llama", "num_hidden_layers": [2, "x"], "num_attention_heads": 8, "hidden_size": 64}`,
@@ -597,7 +597,7 @@ novel: {
 		`"heads": 2`:                                   "config.json: head_dim cannot be computed because the fields that it depends on are missing: head_size and width",
 		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed because the fields that it depends on are missing: head_size (null) and width",
 		`"head_size": 8, "depth": [1, "x"]`:            "config.json:1:50: depth: a list cannot be read: num_layers needs",
-		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite text contains part\nwith full_layers = \"x\"\nthe formula is at ",
+		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite 'text contains part'\nwith full_layers = \"x\"\nthe formula is at ",
 		`"head_size": 8, "window": 1, "local_size": 7`: "config.json:1:68: some fields affect the cache in a way novel does not understand: local_size",
 	} {
 		_, err := l.Model(write(t, "config.json", `{"model_type": "novel", `+fields+`}`), []string{dir})

@@ -22,8 +22,8 @@ func TestLargeCheckpoint(t *testing.T) {
 	l := bundled(t)
 	for name, test := range map[string]struct{ text, err string }{
 		"all.json":  {padded, ""},
-		"more.json": {padded + " ", "is larger than 8 MiB: not a model or configuration"},
-		"all.yaml":  {"# " + padded[:1<<20], "is larger than 1 MiB: not a model or configuration"},
+		"more.json": {padded + " ", "is larger than 8 MiB, which is too large for a model or configuration"},
+		"all.yaml":  {"# " + padded[:1<<20], "is larger than 1 MiB, which is too large for a model or configuration"},
 	} {
 		file := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(file, []byte(test.text), 0o644); err != nil {

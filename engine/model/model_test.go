@@ -116,9 +116,9 @@ func TestNoModel(t *testing.T) {
 	_, l := loader(t)
 	const missing, models = "model_name is missing: it selects the architecture\n", "run 'kvbench models' to list the architectures and the names they match"
 	_, err := l.Model(write(t, "m.json", `{"hidden_size": 3}`), nil)
-	wantError(t, "a JSON file", err, "m.json: "+missing+"a Hugging Face configuration has model_type\n"+models)
+	wantError(t, "a JSON file", err, "m.json: "+missing+"a Hugging Face configuration has the field model_type\n"+models)
 	_, err = l.Model(write(t, "m.json", `{}`), nil)
-	wantError(t, "an empty JSON file", err, "m.json: "+missing+"a Hugging Face configuration has model_type\n"+models)
+	wantError(t, "an empty JSON file", err, "m.json: "+missing+"a Hugging Face configuration has the field model_type\n"+models)
 	_, err = l.Model(write(t, "m.yaml", "hidden_size: 3\n"), nil)
 	wantError(t, "a YAML file", err, "m.yaml: "+missing+models)
 

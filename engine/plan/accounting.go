@@ -22,12 +22,12 @@ type Use struct {
 	// list of such quantities to add even without Detail.
 	Detail bool
 	Names  string
-	// Transfer adds the transfer from the ranks of one side to the ranks of the other. It
-	// requires Rank.
+	// Transfer makes plans for transfers from the ranks on one side to the ranks on the
+	// other. It requires Rank.
 	Transfer bool
 	// Slowest makes only one plan for each transfer, for its slowest pair of ranks.
 	Slowest bool
-	// Quantities omits nixlbench's flags and limits: plans contain only quantities.
+	// Quantities omits nixlbench's flags and limits, so plans contain only quantities.
 	Quantities bool
 }
 
@@ -48,16 +48,16 @@ const (
 	accountingRank = schema.AccountingRank
 )
 
-// patternsTable is the architecture's table of access patterns.
+// patternsTable is the name of an architecture's table of access patterns.
 const patternsTable = "access_patterns"
 
-// account combines an architecture with an accounting, which determines the fields,
+// account is an architecture with an accounting. The accounting determines which fields,
 // quantities and tables to use.
 type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
-	// transfers reports whether the plans are for transfers between ranks of two sides.
+	// transfers reports whether the plans are for transfers between the ranks on two sides.
 	transfers bool
 	slowest   bool // see [Use.Slowest]
 }
@@ -87,8 +87,8 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s does not define %s, which the documented arithmetic requires", arch.Name, patternsTable).
-			WithHint("use --%s %s to count their layers one by one", accountingVar, accountingRank)
+		return diag.Errorf(at, "%s does not define %s, which the %s accounting requires", arch.Name, patternsTable, schema.AccountingModel).
+			WithHint("use --%s %s to count its layers one by one", accountingVar, accountingRank)
 	}
 	return nil
 }
@@ -159,8 +159,8 @@ func (a *account) isFold(name string) bool {
 	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
 }
 
-// IsElsewhere reports whether a name belongs to a field that only the other accounting has,
-// or to any quantity.
+// IsElsewhere reports whether name is the name of a quantity, or of a field that this
+// accounting does not have.
 func (a *account) IsElsewhere(name string) bool {
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })
@@ -184,7 +184,7 @@ func (a *account) Elsewhere(name string) string {
 	if a.rank {
 		other = schema.AccountingModel
 	}
-	return fmt.Sprintf("--%s %s has it", accountingVar, other)
+	return fmt.Sprintf("it exists only with --%s %s", accountingVar, other)
 }
 
 // CheckValues returns an error if a configuration has values that the accounting or the
@@ -216,7 +216,7 @@ func (a *account) checkTables(req *Request) error {
 		}
 		d := v.Origin.Errorf("%s%q is not allowed: expected one of %s", field, v.Str, strings.Join(keys, ", ")).About(diag.NotAllowed, v.Str)
 		if _, ok := a.schema.Cache.Get().Covers[v.Str]; ok && f.Table == patternsTable {
-			d.WithHint("--%s %s has it", accountingVar, accountingRank)
+			d.WithHint("it is allowed only with --%s %s", accountingVar, accountingRank)
 		} else {
 			d.Suggest(v.Str, keys)
 		}
@@ -253,7 +253,7 @@ func (a *account) checkNeeds(req *Request) error {
 	return errs.Err()
 }
 
-// IsTable reports whether a name belongs to a table. A table itself has no value.
+// IsTable reports whether name is the name of a table. A table itself has no value.
 func (a *account) IsTable(name string) bool {
 	_, ok := a.arch.Tables[name]
 	return ok || name == dtypesTable

@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names that cache formulas use for values that are computed for each layer.
+// The names that formulas use for values of layers, stages and I/Os.
 const (
 	layerVar      = "layer"
 	groupVar      = "layer_group"
@@ -22,7 +22,7 @@ const (
 	layersVar     = "cache_layers"
 	predictVar    = "cache_predict_layers" // the model's own layers that predict further tokens
 	draftsVar     = "cache_draft_layers"   // the layers that speculation adds
-	drafterVar    = "cache_drafter"        // whether those layers belong to a drafter
+	drafterVar    = "cache_drafter"        // whether the layers that speculation adds belong to a drafter
 	draftsTable   = "cache_drafts"
 	draftVar      = "layer_draft"
 	servedAsVar   = "cache_served_as"
@@ -30,7 +30,7 @@ const (
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioCovers      = "io_covers"
-	ioPool        = "io_pool" // distinguishes pools
+	ioPool        = "io_pool" // the number of the layer's pool
 	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
@@ -62,9 +62,9 @@ const (
 	pairsFact     = "pairs"
 	allBytesFact  = "all_bytes"
 	allIOsFact    = "all_descriptors"
+	ioPlaces      = "io_places"
+	blocksVar     = "cache_blocks"
 	// The numbers of ranks on each side that move data at the same time.
-	ioPlaces         = "io_places"
-	blocksVar        = "cache_blocks"
 	sourcesFact      = "pair_sources"
 	destinationsFact = "pair_destinations"
 )
@@ -92,22 +92,24 @@ type cache struct {
 	parts    map[string][]string     // keyed by kind: the names of the kind's parts
 	// The inputs that identify the current layer in formulas.
 	layer, group, kind, per, draft formula.Ref
-	// Other frequently used values; -1 if the program does not have them.
+	// Other frequently used values. A reference is -1 if the program does not have the
+	// value.
 	stage, units, part, requests, windows           formula.Ref
 	pageBytes, pages, ioCovers, pool, count, places formula.Ref
 	partBytes, blocks, blockBytes, allBlocks, first formula.Ref
-	partRefs                                        map[string][]formula.Ref // like parts, but with references
-	// roots are the values that [Layers], not the program, computes; rootOf says how.
+	partRefs                                        map[string][]formula.Ref // like parts, but contains references instead of names
+	// roots are the values that [Layers] computes instead of the program. rootOf specifies
+	// how it computes them.
 	roots    []formula.Root
 	rootOf   []root // indexed by reference
 	standIns []standIns
-	// numbered reports whether a stage's values depend on the stage's number, and not only on
-	// which layers it contains.
+	// numbered reports whether a stage's values depend on the stage's number in addition to
+	// the layers that the stage contains.
 	numbered bool
 	// byLayer contains the groups whose fields depend on the layer number.
 	byLayer map[string]bool
 	pairing *pairing // nil if the plans are not for transfers
-	// ofModel reports whether the model alone determines which group each layer is in.
+	// ofModel reports whether the group of each layer depends only on the model.
 	ofModel bool
 }
 
@@ -121,21 +123,22 @@ type requirement struct {
 	ref  formula.Ref
 }
 
-// fold combines the values of all layers into one value, such as their sum or maximum.
+// fold computes one value from a value of each layer. For example, a fold can add up the
+// bytes of all layers in a stage.
 type fold struct {
 	*schema.Fold
-	ref      formula.Ref // the value of one layer
-	by       []formula.Ref
-	when     formula.Ref // the condition for computing the fold, or -1 if there is none
-	value    formula.Ref // the combined value
+	ref      formula.Ref   // the value of one layer
+	by       []formula.Ref // the formulas that divide the layers into sets
+	when     formula.Ref   // the condition for computing the fold, or -1 if there is none
+	value    formula.Ref   // the combined value
 	standIns []standIn
-	needs    []*fold          // other folds that it reads and that its stand-ins change
-	under    int16            // the position of the stand-ins in the space; 0 if it has none
+	needs    []*fold          // the folds that it reads and that its stand-ins change
+	under    int16            // the position of its stand-ins on standInAxis, or 0 if it has none
 	index    int              // its index among the folds
-	defaults []*engineDefault // fields that it reads and whose defaults the engine determines
+	defaults []*engineDefault // the fields that it reads and whose defaults the engine determines
 }
 
-// standIn is a formula whose value temporarily replaces that of another formula.
+// standIn is a formula whose value temporarily replaces another formula's value.
 type standIn struct {
 	from, to formula.Ref
 	text     string // the text of the formula
@@ -157,7 +160,7 @@ type cell struct {
 	partNames        []string
 }
 
-// in returns the number of layers from lo up to, but not including, hi.
+// in returns the number of the cell's layers from lo up to, but not including, hi.
 func (c *cell) in(lo, hi int) int64 {
 	from, _ := slices.BinarySearch(c.layers, lo)
 	to, _ := slices.BinarySearch(c.layers, hi)
@@ -165,7 +168,7 @@ func (c *cell) in(lo, hi int) int64 {
 }
 
 // declareCache declares the formulas for the architecture's layers and for the rank
-// accounting. It declares all folds; linkFolds keeps only the ones needed.
+// accounting. It declares all folds; later, linkFolds selects those that are needed.
 func (ds *declarations) declareCache() error {
 	c, l := ds.schema.Cache.Get(), ds.arch.Layers
 	ds.cache = &cache{Layers: l}
@@ -258,8 +261,8 @@ func servedAs(l *schema.Layers) formula.Source {
 	return l.ServedAs
 }
 
-// declareFields declares the fields of groups. It declares field x as layer_x, which has
-// the value from the current layer's group.
+// declareFields declares the fields of groups. A field x becomes layer_x, whose value is
+// that of x in the current layer's group.
 func (ds *declarations) declareFields() {
 	fields := map[string]map[string]schema.Formula{}
 	types := map[string]formula.Kind{}
@@ -324,8 +327,8 @@ func (ds *declarations) declareKinds(kinds map[string]*schema.Kind) {
 // fieldVar returns the name that formulas use for a field of the current layer.
 func fieldVar(field string) string { return "layer_" + field }
 
-// within returns a copy of a kind's formula that resolves the unprefixed names of the
-// kind's fields.
+// within returns a copy of a kind's formula in which the names of the kind's fields need
+// no prefix.
 func (ds *declarations) within(k *schema.Kind, f schema.Formula) schema.Formula {
 	if ds.local[k] == nil {
 		ds.local[k] = make(map[string]string, len(k.Fields))
@@ -547,8 +550,8 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
 
-// layerRefs returns the values, other than folds, on which values computed from layers
-// depend.
+// layerRefs returns references to everything, except folds, that affects values computed
+// from layers.
 func (p *Program) layerRefs() []formula.Ref {
 	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {

@@ -15,8 +15,8 @@ import (
 type declarations struct {
 	*Program
 	scope *formula.Scope
-	// local contains, for each kind, the full names of the fields, keyed by their names in the
-	// kind's formulas.
+	// For each kind, local maps the names of fields in the kind's formulas to the fields'
+	// full names.
 	local map[*schema.Kind]map[string]string
 }
 
@@ -80,7 +80,8 @@ func (ds *declarations) wantedBy(use Use) map[string]bool {
 	return names
 }
 
-// declareQuantities declares the accounting's quantities that the use requests.
+// declareQuantities declares the quantities that a [Use] requests, if they exist in the
+// accounting.
 func (ds *declarations) declareQuantities(use Use) {
 	named := ds.wantedBy(use)
 	ds.computed = map[string]bool{}
@@ -107,8 +108,8 @@ func (ds *declarations) declareQuantities(use Use) {
 	}
 }
 
-// folded reports whether some quantity has no formula in the schema or the architecture and
-// must be summed over the layers.
+// folded reports whether any quantity must be computed from the layers because neither
+// the schema nor the architecture has a formula for it.
 func (ds *declarations) folded() bool {
 	if ds.arch.Layers == nil {
 		return false
@@ -122,7 +123,7 @@ func (ds *declarations) folded() bool {
 	return false
 }
 
-// replaced reports whether the rank accounting computes the quantity of that name itself
+// replaced reports whether name is a quantity that the rank accounting computes itself
 // instead of using the architecture's formula.
 func (ds *declarations) replaced(name string) bool {
 	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })

@@ -49,7 +49,7 @@ func IsDrafter(s *schema.Schema, v data.Fact) bool {
 }
 
 // checkDrafts returns an error if the architecture has a group of draft layers but no
-// formula for their number, or the formula but no such group.
+// formula for the number of draft layers, or the other way around.
 func checkDrafts(arch *schema.Architecture) error {
 	l := arch.Layers
 	for _, name := range schema.Keys(l.Groups) {

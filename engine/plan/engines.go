@@ -194,8 +194,8 @@ func (f *Frame) setFields(req *Request) {
 	}
 }
 
-// settle determines the engine's values for the fields that are not set. From then on,
-// stand-ins do not change these values.
+// settle determines the engine's values for the fields that are not set. Afterwards,
+// stand-ins no longer change these values.
 func (l *Layers) settle(req *Request, fields []*engineDefault) error {
 	before := len(l.settled)
 	for _, d := range fields {

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Explanation explains how every number of a plan is computed.
+// Explanation explains how every number in a plan is computed.
 type Explanation struct {
 	Plan       *Plan
 	Quantities []*Step
@@ -41,7 +41,7 @@ type FlagStep struct {
 }
 
 // LimitStep is a limit that applies to the plan. Left and Right are the sides of a
-// comparison; both are nil for limits of another form.
+// comparison; both are nil if the limit is not a comparison.
 type LimitStep struct {
 	*schema.Limit
 	Holds       bool
@@ -174,7 +174,7 @@ type explainer struct {
 	fit    *fit.Fitter
 	plan   *Plan
 	values map[string]fit.Value // flags that are neither defaults nor computed
-	// argument is the flag whose value is in ArgumentVar.
+	// argument is the flag whose value [fit.ArgumentVar] currently has.
 	argument string
 	// stood contains the stand-ins in effect, keyed by the name of the value that they
 	// replace.
@@ -255,7 +255,7 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 	x.frame.Unset(ref) // to show its formula
 	defer x.frame.Set(ref, v.Value)
 	if now, err := x.frame.Eval(ref); err != nil || now.Text() != v.Text() {
-		x.frame.Set(ref, v.Value) // a stand-in changes a value it depends on
+		x.frame.Set(ref, v.Value) // a stand-in changes a value that the formula depends on
 	}
 	s, err := x.plainStep(ref)
 	if err == nil && s.Formula != "" {

@@ -40,7 +40,7 @@ type LayerRow struct {
 	// Per is the unit for which the sizes of the parts are given, such as a token or a page.
 	Per   string
 	Parts []LayerPart
-	// Pages is the number of pages of a request in each layer.
+	// Pages is the number of pages that a request has in each layer.
 	Pages formula.Value
 	// One contains what each layer contributes to the table's sums; All contains what the
 	// layers contribute together.

@@ -134,8 +134,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 			return errors.New("more is moved than counted")
 		}
 	}
-	// The iterations are rounded up and then divided among the threads. Large
-	// blocks have fewer iterations.
+	// nixlbench rounds up the number of iterations and then divides it by the number of
+	// threads. It uses fewer iterations for large blocks.
 	round := threads * v["large_blk_iter_ftr"]
 	for size := v["start_block_size"]; size <= block; size *= 2 {
 		n := ceil(v["num_iter"], round) * round / threads
@@ -177,8 +177,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 
 var suggestion = regexp.MustCompile(`--(\w+) (\d+)`)
 
-// TestFit makes random plans for every release. Each plan must either be fitted to meet all
-// limits, or be refused with the suggestion of a size that fits.
+// TestFit makes random plans for every release. Each plan must either be fitted to meet
+// all limits, or be refused with a suggestion of a size that fits.
 func TestFit(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -276,9 +276,10 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 	return pl
 }
 
-// TestFitFiles makes random plans for the file backends of the newest release, varying all
-// flags that affect where blocks are located and how data is counted. nixlbench must be
-// able to run fitted plans, but not refused requests as given.
+// TestFitFiles makes random plans for the file backends of the newest release, varying
+// all flags that affect where blocks are located and how data is counted. nixlbench must
+// be able to run every fitted plan. It must not be able to run a refused request as
+// given.
 func TestFitFiles(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))

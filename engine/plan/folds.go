@@ -126,7 +126,8 @@ func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat,
 	return f.plus(v, one, n)
 }
 
-// plus combines v with the values of n layers; one is the value of each of them.
+// plus combines v with the values of n layers. The argument one is the value of each of
+// these layers.
 func (f *fold) plus(v, one formula.Rat, n int64) (formula.Rat, error) {
 	if f.Fold.Fold == schema.FoldMax {
 		if v.Cmp(one) < 0 {
@@ -150,9 +151,9 @@ func (l *Layers) foldOne(f *fold, c *cell) (formula.Rat, error) {
 	return l.frame.Num(f.ref)
 }
 
-// standIn applies a fold's stand-ins to the frame. It recomputes the folds that this fold
-// reads and that the stand-ins change; lo and hi are as for computeFold. undo restores the
-// frame.
+// standIn applies a fold's stand-ins to the frame. It also recomputes the folds that f
+// reads and that the stand-ins change; see computeFold for lo and hi. The undo function
+// restores the frame.
 func (l *Layers) standIn(f *fold, cells []cell, lo, hi int) (undo func(), err error) {
 	if len(f.standIns) == 0 {
 		return func() {}, nil

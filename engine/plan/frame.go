@@ -145,7 +145,7 @@ func (f *Frame) missing(req *Request, err error) error {
 			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, f.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
-	// A position in the data does not show which model has the wrong values.
+	// Errors point to formulas, so add the file of the model that has the wrong values.
 	for i, d := range list {
 		if e := tooLarge(req, d); e != nil {
 			list[i] = e
@@ -254,8 +254,8 @@ func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement
 	return d
 }
 
-// wordIn returns the first item of a comma-separated list that formulas cannot read because
-// it is not a 32-bit whole number.
+// wordIn returns, in quotes, the first item of a comma-separated list that is not a
+// 32-bit whole number. Formulas cannot read such an item.
 func wordIn(list string) string {
 	for item := range strings.SplitSeq(list, ",") {
 		if _, err := strconv.ParseUint(item, 10, 32); err != nil {
@@ -265,7 +265,7 @@ func wordIn(list string) string {
 	return strconv.Quote(list)
 }
 
-// relations maps the operators of comparisons to words.
+// relations maps comparison operators to words.
 var relations = map[string]string{
 	"==": "", "!=": "a number other than ", "<": "less than ", "<=": "at most ", ">": "more than ", ">=": "at least ",
 }

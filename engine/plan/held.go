@@ -7,12 +7,13 @@ import (
 )
 
 // Held is a frame for requests that differ only in facts and in the values of certain
-// names. It reuses all values that do not depend on these. Do not call [Frame.Load] on it.
+// names. It reuses all values that depend on neither the facts nor these names. Do not
+// call [Frame.Load] on a Held.
 type Held struct {
 	*Frame
 	space *formula.Space // its varying inputs are the names, followed by the facts
 	facts []heldFact
-	stage *stage // of the latest request
+	stage *stage // the stage of the latest request
 }
 
 // heldFact is a fact and its latest value.
@@ -23,8 +24,8 @@ type heldFact struct {
 	known  bool
 }
 
-// Hold returns a frame with the values of f in which facts and the values of the given
-// names can be changed. Do not change f after calling Hold.
+// Hold returns a frame with the values of f. In the returned frame, facts and the values
+// of the given names can be changed. Do not change f after calling Hold.
 func (f *Frame) Hold(names []formula.Ref) *Held {
 	h := &Held{}
 	varying := slices.Clone(names)
@@ -47,11 +48,11 @@ func (f *Frame) Hold(names []formula.Ref) *Held {
 	return h
 }
 
-// Vary sets the value of the name with the given number: its index in the names passed to
+// Vary sets the value of a name. The number is the name's index in the list passed to
 // Hold.
 func (h *Held) Vary(number int, v formula.Value) { h.space.Vary(number, v) }
 
-// VaryNum is like Vary, for a number.
+// VaryNum is like Vary, but for numeric values.
 func (h *Held) VaryNum(number int, v formula.Rat) { h.space.VaryNum(number, v) }
 
 // Unset removes the value of a name. The name's value then comes from its formula or

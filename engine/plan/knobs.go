@@ -10,15 +10,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// MaxCombinations is the maximum number of combinations of flag values in a sweep.
-// It is limited because each combination is planned separately.
+// MaxCombinations is the maximum number of combinations of flag values in a sweep. The
+// number is limited because each combination is planned separately.
 const MaxCombinations = config.MaxAxis
 
 // WithFlags returns one request for each combination of the values of nixlbench flags. The
 // value of the last flag changes fastest.
 func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fact) ([]*Request, error) {
 	if n := config.Combinations(values); n > MaxCombinations {
-		return nil, diag.Usagef("the flags of nixlbench have %d combinations of values: at most %d are allowed", n, MaxCombinations)
+		return nil, diag.Usagef("the nixlbench flags have %d combinations of values: at most %d are allowed", n, MaxCombinations)
 	}
 	first := *r
 	first.Flags = map[string]data.Fact{}

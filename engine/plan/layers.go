@@ -11,11 +11,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Layers evaluates a model's layers in a frame: the I/Os of its pipeline stages, and the
-// values that combine all layers.
+// Layers evaluates a model's layers in a frame. It computes the I/Os of the pipeline
+// stages, and the values that combine all layers.
 type Layers struct {
 	*Frame
-	// The model of the latest request, and the cells of its layers.
+	// cellsOf is the model of the latest request, and cells contains the cells of its
+	// layers.
 	cellsOf *model.Model
 	cells   []cell
 	drafts  int // the number of layers that speculation adds
@@ -25,7 +26,7 @@ type Layers struct {
 	byCell []foldValues
 	// axes are the fields whose values vary between the requests of a sweep.
 	axes []formula.Ref
-	last *formula.Space // of the previous request
+	last *formula.Space // the space of the previous request
 	tally
 }
 
@@ -161,8 +162,8 @@ func (l *Layers) enter(c *cell) {
 	}
 }
 
-// require checks the requirements on layers of a kind or, if kind is "", on the model. The
-// frame is that of a layer or of the model.
+// require checks the requirements on layers of a kind or, if kind is "", on the model.
+// The frame must contain the values of the layer or of the model.
 func (l *Layers) require(req *Request, frame *formula.Frame, kind, group string, warnings *diag.List) error {
 	for _, r := range l.cache.requires {
 		if r.kind != kind {
@@ -219,9 +220,10 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// Expand returns a request for each I/O size in each stage, with the facts for its plan. In
-// the model accounting, it returns one request. Before calling Expand, load req into the
-// frame. Expand changes the frame, so load it again before using it for anything else.
+// Expand returns a request for each I/O size in each stage, with the facts for its plan.
+// In the model accounting, it returns one request. Before calling Expand, load req into
+// the frame. Expand changes the frame, so load a request again before using the frame for
+// anything else.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
 	if err := l.begin(req, &warnings); err != nil {
@@ -279,7 +281,8 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.checkBase()
 }
 
-// The numbers of the varying inputs that exist only for transfers and are not fields.
+// The positions, in [tally.varying], of the inputs that are not fields. These inputs
+// exist only for transfers.
 const (
 	rankVaries = iota
 	groupVaries
@@ -295,8 +298,8 @@ func (l *Layers) check(frame *formula.Frame, ref formula.Ref, holds bool) {
 	}
 }
 
-// checkBase records the requirements on the model, which were checked before the space was
-// created.
+// checkBase records the requirements on the model. It evaluates them again, because they
+// were first checked before the space was created.
 func (l *Layers) checkBase() error {
 	if len(l.axes) == 0 {
 		return nil
@@ -339,7 +342,7 @@ func (l *Layers) foldModel(req *Request) error {
 	return nil
 }
 
-// modelLive records which folds over the model's layers vary.
+// modelLive records the folds over the model's layers whose values can vary.
 func (l *Layers) modelLive() {
 	n := 0
 	for _, f := range l.cache.folds {
@@ -379,7 +382,7 @@ func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 }
 
 // count evaluates the I/Os of a request and returns a request for each I/O size in each
-// stage. It may be called again after fields have varied.
+// stage. It may be called again after the values of varying fields have changed.
 func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 	l.requests = l.requests[:0]
 	if !l.rank {
@@ -506,7 +509,7 @@ func (l *Layers) noCache(req *Request) error {
 	return diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
 }
 
-// ioFacts adds the facts for a plan for I/Os of one size in a stage.
+// ioFacts appends the facts about the I/Os of one size in a stage.
 func (l *Layers) ioFacts(facts []fact, st *stage, o *io) []fact {
 	facts = append(facts, fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(o.bytes)}, fact{batchFact, formula.Int(o.count)})
 	if !l.transfers {

@@ -49,7 +49,7 @@ type pairing struct {
 	ofGroup                     bool
 	op, first, step, count      formula.Ref
 	covers, ios, pages, request formula.Ref
-	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time, and the bytes and I/Os it depends on
+	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time, and the bytes and I/Os that the time depends on
 	sides                       [4]formula.Ref // the numbers of ranks and groups on the source and destination sides
 	pairs                       formula.Ref    // the field that selects which plans to make, or -1
 	requires                    []pairRequirement
@@ -184,7 +184,7 @@ func (ds *declarations) linkTransfers() {
 	}
 }
 
-// refs returns the values that determine the pairs of ranks and their I/Os.
+// refs returns references to the values that determine the pairs of ranks and their I/Os.
 func (p *pairing) refs() []formula.Ref {
 	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
 	if p.pairs >= 0 {
@@ -244,7 +244,7 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the largest number of requests for any pair of groups
-	together            bool  // whether to also make plans for all equal pairs at once
+	together            bool  // whether to also make plans for all pairs with the same I/Os at once
 	overall             overall
 	to                  *Request
 }
@@ -252,8 +252,8 @@ type pairsOf struct {
 // overall contains the total bytes and I/Os for all pairs of ranks in a transfer.
 type overall struct{ bytes, ios int64 }
 
-// destinationOf returns the request for the destination side of a transfer. Settle the
-// values of the source side first.
+// destinationOf returns the request for the destination side of a transfer. Call settle
+// for the source side first.
 func (l *Layers) destinationOf(of *Request, values *formula.Frame, settled map[string]data.Fact) (*Request, error) {
 	req, cfg := *of, *of.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -300,7 +300,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.slowest && st.like != st {
-			continue // an equal pair was evaluated already
+			continue // a pair with the same I/Os was evaluated already
 		}
 		if err := l.countPairs(st, all); err != nil {
 			return nil, l.missing(req, err)
@@ -492,9 +492,9 @@ func (l *Layers) requirePair(req *Request, frame *formula.Frame, group string, w
 	return nil
 }
 
-// placed returns the requirement with a field that the user set, so that messages can point
-// to it: the requirement's own field or, if the user did not set that one, the same field
-// on the other side.
+// placed returns the requirement in a form that lets messages point to a field that the
+// user set. If the user set only the corresponding field on the other side, placed
+// changes Of to that field.
 func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requirement {
 	given := func(field string) bool { return req.Config.Values[field].Origin.Given() }
 	if given(r.Of) {
@@ -565,7 +565,8 @@ func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// pairRates evaluates how much of each cell a pair of ranks moves after fields have varied.
+// pairRates evaluates how much of each cell a pair of ranks moves after the values of
+// varying fields have changed.
 func (l *Layers) pairRates(req *Request) error {
 	for i := range l.rates {
 		r := &l.rates[i]
@@ -599,8 +600,8 @@ func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error
 	return nil
 }
 
-// pairRate evaluates how many bytes of a cell's page a pair of ranks moves. Of each part,
-// it counts the bytes that both ranks store.
+// pairRate evaluates how many bytes of a cell's page a pair of ranks moves. For each
+// part, it counts only the bytes that both ranks store.
 func (l *Layers) pairRate(r *rate) (err error) {
 	r.parts, r.pages = r.parts[:0], 0
 	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil || r.page == 0 {
@@ -634,7 +635,8 @@ func (l *Layers) pairPages(r *rate) (err error) {
 // maxPairs is the maximum number of pairs of ranks in a transfer.
 const maxPairs = 1 << 20
 
-// sourcesOf evaluates the source ranks for a cell, for each destination rank.
+// sourcesOf determines from which source ranks each destination rank gets the layers of a
+// cell.
 func (l *Layers) sourcesOf(of *rate) (*sources, error) {
 	p, all := l.cache.pairing, l.pairs
 	groups := 1
@@ -678,7 +680,7 @@ func (s *sources) equal(t *sources) bool {
 // of returns the source ranks for a destination rank.
 func (s *sources) of(group, rank int) []int { return (*s)[group%len(*s)][rank] }
 
-// pairs returns the number of pairs of ranks for one pair of groups.
+// pairs returns the number of pairs of ranks in one pair of groups.
 func (s *sources) pairs() int64 {
 	n := 0
 	for _, list := range (*s)[0] {
@@ -711,7 +713,7 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 	if o.pairs > maxPairs {
 		return diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
 	}
-	// If the sources do not depend on the group, seeing each group once is enough.
+	// If the sources do not depend on the group, considering each group once is enough.
 	deals := int64(max(all.source.Groups, all.destination.Groups))
 	if len(*o.from) > 1 {
 		deals = Cycle(all.source, all.destination)
@@ -732,7 +734,9 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 	return nil
 }
 
-// shapes returns one pair of stages for each set of pairs whose ranks have the same I/Os.
+// shapes returns pairs of stages. If the ranks in several pairs of stages have the same
+// I/Os, it returns only one of these pairs. If only the slowest pair is requested, it
+// returns that pair.
 func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 	all, err := l.pairsFor(req, warnings)
 	if err != nil {
@@ -792,8 +796,8 @@ func (st *stage) moves(other *stage) bool {
 }
 
 // slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
-// bandwidth is not known, move the most bytes. It sorts the I/O sizes by count, largest
-// first, and names the first one after all groups.
+// bandwidth is not known, move the most bytes. It sorts the I/O sizes by the number of
+// I/Os, largest first, and names the first size after all groups.
 func (l *Layers) slowestOf() (*stage, error) {
 	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64
@@ -855,7 +859,8 @@ type Transfer struct {
 	// Request is the request for the source side, including the values that the engine
 	// determines.
 	Request *Request
-	// To is the request for the destination side. Its strategy comes from the decode section.
+	// To is the request for the destination side. Its strategy comes from the
+	// configuration's decode section.
 	To       *Request
 	Warnings diag.List
 	layers   *Layers
@@ -937,7 +942,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
 	t.Flags = map[string]formula.Value{}
 	for name := range p.schema.Cache.Get().Transfer.Get().Flags {
-		// Some flags depend on how many pairs a command is for.
+		// Skip flags that depend on how many pairs a command is for.
 		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
 			if t.Flags[name], err = l.inFirst.Eval(ref); err != nil {
 				return nil, err

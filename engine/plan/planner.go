@@ -4,8 +4,13 @@
 // [Frame] holds a program's values for one request. [Layers] evaluates the layers of the
 // request's model, which may result in several plans, one for each I/O size. A [Planner]
 // combines these and uses package fit to determine the flags. [Planners] caches planners,
-// so that each is made only once. For sweeps, [Points] caches values evaluated from layers,
-// and [Held] caches values computed from those.
+// so that each is made only once. For sweeps, [Points] reuses the values computed from
+// layers, and [Held] reuses all other values that stay the same from one request to the
+// next.
+//
+// Layers of one group that have the same field values form a cell and are evaluated
+// together. A fold computes one value, such as a sum, from a value of each layer in a stage
+// or in the model. A stand-in replaces the value of a formula while a fold is computed.
 package plan
 
 import (
@@ -21,12 +26,14 @@ import (
 // not safe for concurrent use.
 type Planner struct {
 	*Program
-	// layers holds the values for the current request; fit determines its nixlbench flags.
+	// layers evaluates the current request, and fit determines the request's nixlbench
+	// flags.
 	layers *Layers
 	fit    *fit.Fitter
 	unread *unread
 	whole  *Planner // see [Planner.complete]
-	// settled contains the values that the engine determines for the request settledOf.
+	// settledOf is the latest request. settled contains the values that the engine
+	// determines for fields that are not set in this request.
 	settledOf *Request
 	settled   map[string]data.Fact
 }
@@ -47,7 +54,8 @@ func (p *Program) NewPlanner() *Planner {
 	return &Planner{Program: p, layers: layers, fit: layers.Fitter(), unread: newUnread(p, layers)}
 }
 
-// complete returns a planner that also has nixlbench's flags and limits.
+// complete returns a planner that also computes nixlbench's flags and limits: p itself
+// or, if p computes only quantities, another planner.
 func (p *Planner) complete() *Planner {
 	if !p.use.Quantities {
 		return p
@@ -100,11 +108,11 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 
 // Plans makes plans that contain quantities, flags, and the limits that the plans exceed.
 // It returns one plan or, in the rank accounting, one for each I/O size in each requested
-// stage. If the request asks for a fitted plan but no plan fits, the error says which sizes
+// stage. If a fitted plan is requested but no plan fits, the error suggests sizes that
 // would fit.
 //
-// Plans does not modify the request. The requests in the plans are copies that also contain
-// the source and destination of the transfer.
+// Plans does not modify the request. Each plan contains a copy of the request in which
+// the source and the destination are set.
 func (p *Planner) Plans(request *Request) ([]*Plan, error) {
 	all, err := p.Quantities(request)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 // Planners makes and caches the planners for a release of nixlbench. It is not safe for
 // concurrent use.
 type Planners struct {
-	// Release is the nixlbench release. From says, for messages, where the release was chosen.
+	// Release is the nixlbench release. From names, in messages, the setting that selected
+	// it.
 	Release, From string
 	// Quantities requests planners that compute only quantities; see [Use.Quantities].
 	Quantities bool
@@ -33,8 +34,8 @@ type purpose struct {
 	use  Use
 }
 
-// NewPlanners returns an empty cache of planners. The from argument is described at
-// [Planners.From].
+// NewPlanners returns an empty cache of planners. See [Planners.From] for the from
+// argument.
 func NewPlanners(s *schema.Schema, release, from string) *Planners {
 	return &Planners{Release: release, From: from, schema: s, made: map[purpose]made{}}
 }
@@ -77,15 +78,15 @@ func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	return &Checker{all, arch}, errs.Distinct().Err()
 }
 
-// Item is a request that a sweep plans for every combination of its axis values, with the
-// planner to use.
+// Item is a request and the planner to use for it. A sweep plans the request for every
+// combination of the request's axis values.
 type Item struct {
 	*Request
 	Planner *Planner
 }
 
-// Split replaces each configuration that has several accountings with one configuration for
-// each accounting, because each accounting needs its own planner.
+// Split replaces each configuration that lists several accountings with one configuration
+// for each of them, because each accounting needs its own planner.
 func Split(configs []*config.Config) []*config.Config {
 	var all []*config.Config
 	for _, cfg := range configs {

@@ -51,8 +51,8 @@ func TestPlanners(t *testing.T) {
 	}
 }
 
-// TestComplete checks that Complete returns an error if a quantity that every plan has
-// lacks a formula.
+// TestComplete checks that Complete returns an error if there is no formula for a
+// quantity that every plan must have.
 func TestComplete(t *testing.T) {
 	s := load(t)
 	i := 0

@@ -9,11 +9,11 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Points evaluates the layers of requests that differ only in the values of axes. It caches
-// the values computed from layers. There are two kinds of axes. Varying axes change only
-// numbers; when their values change, Points recomputes only the values that depend on them.
-// Fixed axes also change which layers or ranks there are; Points uses a separate [Layers]
-// for each combination of their values.
+// Points evaluates the layers of requests that differ only in the values of axes. It
+// caches the values computed from layers. There are two kinds of axes. Varying axes
+// change only numbers; when their values change, Points recomputes only the values that
+// depend on them. Fixed axes can also change which layers or ranks there are; Points uses
+// a separate [Layers] for each combination of their values.
 type Points struct {
 	*Program
 	axes  []config.Axis
@@ -23,8 +23,8 @@ type Points struct {
 	key   uint64
 	now   *keptLayers
 	alone *Layers
-	// latest contains the layers for the latest requests, or nil if they are not in the cache.
-	// same reports whether the requests before came from the same layers.
+	// latest contains the layers for the latest requests, or nil if they are not in the
+	// cache. same reports whether the previous requests came from the same layers.
 	latest *keptLayers
 	same   bool
 }
@@ -44,8 +44,8 @@ const maxKept = 64
 // maxVarying is the maximum number of varying axes.
 const maxVarying = 32
 
-// Varying returns the indexes of the axes that can be varying axes; see [Points]. Besides
-// the axes' names, it considers only whether all their values count as set.
+// Varying returns the indexes of the axes that can be varying axes; see [Points]. Varying
+// considers only the axes' names and whether all their values count as set.
 func (p *Program) Varying(axes []config.Axis) []int {
 	if p.cache == nil {
 		return nil
@@ -69,8 +69,9 @@ func (p *Program) Varying(axes []config.Axis) []int {
 	return list
 }
 
-// fixedRefs returns the values that must not depend on a varying axis, except those that
-// are read without a formula. It omits the defaults of fields that are always set.
+// fixedRefs returns references to the values that must not depend on a varying axis. It
+// omits fields that are read directly, without a formula, and the defaults of fields that
+// are always set.
 func (p *Program) fixedRefs(isSet func(field string) bool) []formula.Ref {
 	names := []string{layersVar, draftsVar, predictVar, selectName, firstVar, ioCovers, ioPool}
 	for name := range p.arch.Layers.Groups {
@@ -108,7 +109,7 @@ func (p *Program) ofSides(field string) bool {
 }
 
 // NewPoints returns a Points for requests that differ in the values of axes. The varying
-// axes are given by their indexes.
+// list contains the indexes of the axes to treat as varying axes.
 func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	pt := &Points{Program: p, axes: axes, kept: map[uint64]*keptLayers{}}
 	for i := range axes {
@@ -125,12 +126,13 @@ func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	return pt
 }
 
-// Same reports whether the engine's values for fields that are not set are the same in the
-// latest requests as in those of the previous call of Expand.
+// Same reports whether the last two calls of Expand used the same layers. If so, the
+// engine's values for fields that are not set are also the same.
 func (pt *Points) Same() bool { return pt.same }
 
-// Expand is like [Layers.Expand], but for the axis values with the given indexes, which it
-// may set in the request's configuration. The results are valid until the next call.
+// Expand is like [Layers.Expand], but uses the axis values with the indexes in at. It may
+// set these values in the request's configuration. The results are valid until the next
+// call.
 func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) {
 	before := pt.latest
 	pt.latest = nil

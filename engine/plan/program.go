@@ -16,19 +16,21 @@ type Program struct {
 	account
 	use     Use
 	release string
-	// Bench is the release of nixlbench.
+	// Bench is the nixlbench release.
 	Bench *fit.Release
 
 	prog   *formula.Program
 	wanted []*schema.Quantity // the quantities to compute
 	// results are the requested quantities that every plan has.
 	results []result
-	// computed are the quantities that have their own formulas.
+	// computed contains the names of the quantities for which the schema has a formula.
 	computed map[string]bool
-	// requires are the conditions of the architecture's requirements, in the same order.
+	// requires contains references to the conditions of the architecture's requirements, in
+	// the same order.
 	requires []formula.Ref
 	cache    *cache // nil if no value is computed from layers
-	// defaults are the fields whose values the engine determines if they are not set.
+	// defaults contains the fields whose values the engine determines if the user does not
+	// set them.
 	defaults map[string]*engineDefault
 }
 
@@ -63,7 +65,7 @@ func (p *Program) ShownIf(quantity string) (formula.Ref, bool) {
 	return p.prog.Ref(detailPrefix + quantity)
 }
 
-// Layered reports whether there are values computed from a model's layers.
+// Layered reports whether any value is computed from a model's layers.
 func (p *Program) Layered() bool { return p.cache != nil }
 
 // Requires reports whether the architecture has requirements on its parameters.
@@ -75,12 +77,13 @@ type result struct {
 	ref  formula.Ref // -1 if the quantity has no formula
 }
 
-// IsResult reports whether a name belongs to a quantity that every plan has.
+// IsResult reports whether name is the name of a quantity that every plan has.
 func (p *Program) IsResult(name string) bool {
 	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
 }
 
-// Complete returns an error if a quantity that every plan has lacks a formula.
+// Complete returns an error if there is no formula for a quantity that every plan must
+// have.
 func (p *Program) Complete() error {
 	var errs diag.List
 	for _, r := range p.results {
@@ -95,8 +98,8 @@ func (p *Program) lacks(quantity string) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, quantity)
 }
 
-// With returns a copy of the program with an additional formula, which cannot use the
-// hidden names, and a reference to that formula; see [formula.Program.With].
+// With returns a copy of the program with an additional formula, and a reference to that
+// formula. The formula cannot use the hidden names; see [formula.Program.With].
 func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
 	prog, ref, err := p.prog.With(name, src, want, hidden...)
 	if err != nil {

@@ -33,7 +33,7 @@ func (g geometry) with(values map[string]any) geometry {
 	return geometry{g.arch, params}
 }
 
-// cycle returns a list of n words that repeats the given ones.
+// cycle returns a list of n words that repeats the given words.
 func cycle(n int, words ...string) []any {
 	list := make([]any, n)
 	for i := range list {
@@ -52,7 +52,7 @@ var (
 	gptoss120 = gqa(36, 8, 64).with(map[string]any{"layer_kinds": cycle(36, "sliding", "full"), "sliding_window": int64(128), "hf_architecture": "GptOssForCausalLM"})
 	gptoss20  = gqa(24, 8, 64).with(map[string]any{"layer_kinds": cycle(24, "sliding", "full"), "sliding_window": int64(128), "hf_architecture": "GptOssForCausalLM"})
 	gemma3    = gqa(62, 16, 128).with(map[string]any{"layer_kinds": cycle(62, "sliding", "sliding", "sliding", "sliding", "sliding", "full"), "sliding_window": int64(1024)})
-	// The last 15 of 35 layers share the cache of earlier ones.
+	// The last 15 of the 35 layers share the caches of earlier layers.
 	gemma3n = gqa(35, 2, 256).with(map[string]any{"layer_kinds": append(cycle(20, "sliding", "sliding", "sliding", "sliding", "full"), cycle(15, "none")...), "sliding_window": int64(512)})
 	gemma4  = gqa(60, 4, 512).with(map[string]any{
 		"layer_kinds": cycle(60, "sliding", "sliding", "sliding", "sliding", "sliding", "full"), "sliding_window": int64(1024),
@@ -62,7 +62,7 @@ var (
 	hybrid = func(layers int64, kinds []any, more map[string]any) geometry {
 		return geometry{"hybrid_attention", map[string]any{"num_layers": layers, "layer_kinds": kinds}}.with(more)
 	}
-	// 118 layers: 54 Mamba 2, 10 attention and 54 MLP layers.
+	// The 118 layers are 54 Mamba 2 layers, 10 attention layers and 54 MLP layers.
 	nemotronKinds = func() []any {
 		const pattern = "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-"
 		words := map[rune]string{'M': "mamba2", '-': "none", '*': "full"}
@@ -97,8 +97,8 @@ var (
 )
 
 // cases contains numbers from engines' logs, published configurations and papers, and
-// numbers that were computed by hand from the behavior of engines. source says where each
-// number comes from.
+// numbers that were computed by hand from the behavior of engines. The source field says
+// where each number comes from.
 var cases = []struct {
 	name   string
 	model  geometry
@@ -106,7 +106,7 @@ var cases = []struct {
 	expect map[string]int64
 	source string
 }{
-	// Bytes per token in all layers, for one copy.
+	// Bytes per token in all layers, for one copy of the cache.
 	{"llama 8B", llama8B, nil, map[string]int64{"kv_bytes_per_token": 131072}, "vLLM issue 12330: 11.12 GiB / 91056"},
 	{"llama 8B fp8", llama8B, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 65536}, "half of it"},
 	{"llama 70B", llama70B, nil, map[string]int64{"kv_bytes_per_token": 327680}, "80 x 4096"},
@@ -285,7 +285,7 @@ func TestRankRefused(t *testing.T) {
 	}{
 		{llama8B, map[string]any{"engine": "OTHER"}, "kvbench does not know how this engine stores its cache: expected one of SGLANG, VLLM, TRTLLM"},
 		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: got 33, expected at most 32"},
-		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2, counted from 0"},
+		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: stages are numbered from 0, and the last one is 1"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values"},
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: formats with a scale per token and head require KV heads, but these layers store latent vectors"},
 		{gptoss20, map[string]any{"cache_window": "allocated"}, "for engines other than VLLM, kvbench does not know how much is allocated for windowed layers"},

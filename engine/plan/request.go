@@ -18,7 +18,7 @@ type Quantity struct {
 	Value           int64
 }
 
-// Request is the input for plans.
+// Request is the input from which plans are made.
 type Request struct {
 	Model  *model.Model
 	Config *config.Config
@@ -33,12 +33,12 @@ type Request struct {
 	// which the release defines such a value and that the user did not set.
 	Least bool
 
-	// The stage and I/Os of a plan for a rank, and the values computed from layers, which any
-	// plan may have.
+	// stage and io are set only in the rank accounting. facts contains the values computed
+	// from layers and can be set in either accounting.
 	stage *stage
 	io    *io
 	facts []fact
-	// byCell contains the values computed from layers that differ between layers.
+	// byCell contains the values of folds that divide layers into sets.
 	byCell []foldValues
 	// windows specifies which tokens are counted in windowed layers.
 	windows formula.Value
@@ -65,7 +65,7 @@ type Plan struct {
 	Flags []fit.Flag
 	// Violations are the limits that the plan exceeds.
 	Violations []fit.Violation
-	// Warnings are about the request itself.
+	// Warnings contains the warnings about the request itself.
 	Warnings diag.List
 }
 
@@ -100,24 +100,25 @@ func (pl *Plan) Backend() string {
 // Rank reports whether the plan is for one rank or one pair of ranks.
 func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 
-// Transfers reports whether the plan is for a transfer between ranks. Its I/Os are then
-// those of one pair of ranks.
+// Transfers reports whether the plan is for a transfer between ranks. Such a plan
+// contains the I/Os of one pair of ranks.
 func (pl *Plan) Transfers() bool { return pl.Rank() && pl.Request.io.from != nil }
 
-// Stage returns the number of the pipeline stage that the plan is for. It may be called
-// only in the rank accounting.
+// Stage returns the number of the pipeline stage that the plan is for. Call it only for
+// plans in the rank accounting.
 func (pl *Plan) Stage() int { return pl.Request.stage.number }
 
-// Group returns the names of the groups of layers that the plan's I/Os move, joined
-// by "+". It may be called only in the rank accounting.
+// Group returns the names of the groups of layers that the plan's I/Os move, joined by
+// "+". Call it only for plans in the rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.Request.io), "+") }
 
-// Together reports whether the plan is for all equal pairs of ranks at once.
+// Together reports whether the plan is for all pairs of ranks that have the same I/Os,
+// which then move their data at the same time.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
 // Value returns one of the plan's values by name: a quantity, a configuration field, a
-// parameter, or the architecture's name. For a plan for a rank, the stage, the group, and
-// what an I/O covers have names too.
+// parameter, or the architecture's name. In the rank accounting, the stage, the group,
+// and what an I/O covers also have names.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {

@@ -17,19 +17,19 @@ type rate struct {
 	at    *formula.Frame
 	page  int64       // bytes per page
 	pages int64       // pages per request
-	ios   formula.Rat // I/Os in the stage per layer, assuming one I/O per page
+	ios   formula.Rat // I/Os per layer in the stage, assuming one I/O per page
 	parts []int64     // bytes of each part of a page, if each part is a separate I/O
 	// partFrames contains the frame for each part.
 	partFrames []*formula.Frame
 	// covers specifies what one I/O covers.
 	covers string
-	pool   int64 // the pool that contains its pages, if one I/O covers a pool
-	// per is the number of pages that one I/O moves, and moved is the number that all I/Os
-	// move.
+	pool   int64 // the number of the layers' pool, if one I/O covers a pool
+	// per is the number of pages that one I/O moves. moved is the number of pages that all
+	// I/Os move.
 	per, moved formula.Rat
 	// from contains the sources of each destination rank in a transfer.
 	from *sources
-	each int64 // I/Os per request for each place that stores its pages
+	each int64 // in a transfer, I/Os per request for one layer, without padding
 }
 
 // stage is a pipeline stage and its I/Os. In a transfer, it consists of the layers that a
@@ -43,7 +43,7 @@ type stage struct {
 	like  *stage // the first stage with the same I/Os
 	alike int64  // the number of stages with the same I/Os; set only in the first of them
 
-	frames []*formula.Frame // for each rate
+	frames []*formula.Frame // the frame for each rate
 	held   []int64          // for each rate, the number of layers in the stage
 	list   []sized
 	ios    []io
@@ -54,7 +54,8 @@ type stage struct {
 	bytes  int64    // bytes that all I/Os move
 	total  int64    // I/Os of all sizes
 	all    *overall // the totals of the transfer
-	// The size and number of blocks, if an I/O covers a block with pages of all layers.
+	// If an I/O covers a block with pages of all layers, block is the size of a block, and
+	// blocks is the number of blocks.
 	block, blocks int64
 }
 
@@ -66,13 +67,13 @@ type io struct {
 	shares       []share
 	// every reports whether the I/Os are named after all groups of their stage.
 	every bool
-	// For a transfer: the sources of each destination rank, and the number of pairs of ranks
-	// that have these I/Os.
+	// In a transfer, from contains the sources of each destination rank, and pairs is the
+	// number of pairs of ranks that have these I/Os.
 	from  *sources
 	pairs int64
-	// between lists the pairs of source and destination stages that these pairs of ranks are
-	// in. senders and receivers are the numbers of ranks on each side; they are set only if a
-	// plan for all pairs at once is requested.
+	// between lists the pairs of source and destination stages that contain these pairs of
+	// ranks. senders and receivers are the numbers of ranks on each side. They are set only
+	// if a plan for all pairs at once is requested.
 	between            [][2]int
 	senders, receivers int64
 	// together reports whether all of these pairs move their I/Os at the same time.
@@ -96,7 +97,7 @@ type term struct {
 	n    int64
 }
 
-// sized is a share before it is combined with others of the same I/O size.
+// sized is a share before it is combined with other shares of the same I/O size.
 type sized struct {
 	share
 	bytes             int64
@@ -116,7 +117,7 @@ func (st *stage) next(r *rate, n int64) *sized {
 	st.list = st.list[:i+1]
 	s := &st.list[i]
 	terms := append(s.terms[:0], term{r, n})
-	*s = sized{} // as in nextIO
+	*s = sized{} // for the reason given in nextIO
 	s.terms, s.covers, s.units, s.per, s.from = terms, r.covers, 1, r.per, r.from
 	return s
 }
@@ -213,9 +214,9 @@ func (st *stage) fill(rates []rate) error {
 	return sum.err
 }
 
-// joins reports whether the layers of two cells are in the same I/O if an I/O covers
-// several layers. This is the case if they belong to the same group or, if an I/O covers a
-// pool, have the same kind, pool and page size.
+// joins reports whether an I/O that covers several layers covers the layers of both
+// cells. It does if the cells belong to the same group. If an I/O covers a pool, the
+// cells must instead have the same kind, pool and page size.
 func (r *rate) joins(q *rate) bool {
 	if r.pages != q.pages || r.from != q.from {
 		return false
@@ -241,8 +242,8 @@ func (st *stage) groups(o *io) []string {
 	return slices.Compact(all)
 }
 
-// names returns the names of the groups, each followed by the name of a part if the I/Os
-// move a single part.
+// names returns the names of the groups whose layers the I/Os move. If the I/Os move a
+// single part of each layer, the name of the part follows the group's name.
 func (st *stage) names(o *io) []string {
 	var names []string
 	for _, s := range o.shares {
@@ -259,8 +260,8 @@ func (st *stage) names(o *io) []string {
 	return names
 }
 
-// shorten replaces the names of a group's parts with the group's name if I/Os of other
-// sizes contain no parts of the group.
+// shorten replaces names such as group.part with the name of the group if no I/Os of
+// another size move parts of the same group.
 func shorten(names []string, st *stage) []string {
 	var out []string
 	for _, name := range names {
@@ -437,7 +438,7 @@ func (l *Layers) setStages(req *Request) (err error) {
 	choice := req.Config.Values[stageField]
 	n, ok := choice.Num.Int64()
 	if choice.Kind == formula.Num && ok && n >= int64(pp) {
-		return choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
+		return choice.Origin.Errorf("there is no stage %d: stages are numbered from 0, and the last one is %d", n, pp-1)
 	}
 	l.largest = choice.Str == stageLargest
 	places := l.places(l.ends)

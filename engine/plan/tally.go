@@ -20,7 +20,7 @@ const (
 	partAxis
 )
 
-// root says how to compute a value that differs between layers or stages.
+// root specifies how to compute a value that differs between layers or stages.
 type root struct {
 	what  rootKind
 	index int16 // the index of the fold, or of the value on the destination side
@@ -124,7 +124,7 @@ func (ds *declarations) linkRoots() {
 // addStandIns adds the stand-ins of a fold, or reuses equal stand-ins of another fold.
 func (c *cache) addStandIns(f *fold) {
 	same := func(s standIns) bool {
-		// Stand-ins with the same formula have a different reference in each fold.
+		// Equal formulas have a different reference in each fold, so compare their texts.
 		return slices.Equal(s.needs, f.needs) && slices.EqualFunc(s.list, f.standIns, func(a, b standIn) bool {
 			return a.to == b.to && a.text == b.text
 		})
@@ -170,7 +170,8 @@ type tally struct {
 // varying field changed more than numbers.
 var errAnew = errors.New("evaluate the layers again")
 
-// live identifies a fact that varies, by its index, and the fold that computes it.
+// live is a fact that varies. It contains the fact's index, and the frame and reference
+// for computing the value again.
 type live struct {
 	fact  int
 	frame *formula.Frame
@@ -185,8 +186,8 @@ type check struct {
 	holds bool
 }
 
-// counting contains the frames for computing a fold, one for each cell that has layers, and
-// the number of these layers.
+// counting contains the frames for computing a fold, one for each cell that has layers,
+// and the number of layers in each of these cells.
 type counting struct {
 	when   *formula.Frame
 	frames []*formula.Frame
@@ -378,7 +379,7 @@ func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 	return c, nil
 }
 
-// divide divides the cells of a fold into sets.
+// divide assigns the cells of a fold to sets.
 func (c *counting) divide(f *fold) error {
 	first := map[string]int{}
 	for i, frame := range c.frames {

@@ -13,9 +13,9 @@ import (
 // some of its formulas.
 type tracer struct {
 	*Program
-	// reach contains the dependencies of values, but not those of the folds that they read.
-	// without contains the dependencies that are found without following certain names, keyed
-	// by these names. folds contains the inputs of folds.
+	// reach contains the dependencies of values, but not the dependencies of the folds that
+	// these values read. without is a cache of dependencies found without following certain
+	// names, and is keyed by those names. folds is a cache of the inputs of folds.
 	reach   *formula.Reach
 	without map[string]*formula.Reach
 	folds   map[string]formula.Inputs
@@ -62,8 +62,8 @@ func (t *tracer) dependencies() *dependencies {
 	return d
 }
 
-// quantityInputs returns the inputs of a quantity. The program need not declare the
-// quantity.
+// quantityInputs returns the inputs that a quantity depends on, even if the program does
+// not declare the quantity.
 func (t *tracer) quantityInputs(q *schema.Quantity) formula.Inputs {
 	f := t.formulaOf(q)
 	if !f.IsZero() {
@@ -88,8 +88,9 @@ func (t *tracer) foldInputs(f *schema.Fold) formula.Inputs {
 	return t.withFolds(t.reachWithout(without).Inputs(t.foldRefs(f)...), without)
 }
 
-// withFolds adds the inputs of folds to inputs that were found without following certain
-// names. A fold may depend on itself through a name that has a stand-in in another fold.
+// withFolds returns inputs together with the inputs of the folds among them. The given
+// inputs were found without following the names in without. A fold may depend on itself
+// through a name that has a stand-in in another fold.
 func (t *tracer) withFolds(inputs formula.Inputs, without []string) formula.Inputs {
 	seen := map[string]bool{}
 	all := t.reach.Inputs()

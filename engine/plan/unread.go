@@ -28,7 +28,7 @@ type Unread struct {
 	Value data.Fact
 	// Axis reports whether the value is the first of several values on an axis.
 	Axis bool
-	// Instead are the fields that accept the same value and that the plan depends on.
+	// Instead contains the fields that accept the same value and that the plan depends on.
 	Instead []*schema.Field
 	// Other is the name of the other accounting, if it depends on the field.
 	Other string
@@ -49,8 +49,8 @@ type Unread struct {
 
 // Unread returns the values that the user set in a request but that do not affect what is
 // shown. Files are usually shared by several commands, so Unread returns a value from a
-// file only if no output at all depends on it and it differs from the value that is in
-// effect anyway.
+// file only if no output at all depends on the value and if the value differs from the
+// one that is in effect anyway.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	if p.unread.areVisible(p.unread.given(req), req, shown) {
 		return nil
@@ -67,8 +67,9 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
 type unread struct {
 	*Program
 	layers *Layers // for evaluating the layers of a request's model
-	// The tracers, and the dependencies of whole plans and of the values shown, are cached
-	// under the keys that present returns.
+	// tracers, depends and shown are caches. depends contains the dependencies of whole
+	// plans, and shown contains those of the values that a command shows. Their keys begin
+	// with a key from present.
 	tracers map[string]*tracer
 	depends map[string]*dependencies
 	shown   map[string]*dependencies
@@ -78,10 +79,9 @@ type unread struct {
 
 func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, layers: layers} }
 
-// areVisible reports whether the output depends on all of the fields, through a quantity
-// that is shown or through the command if it is shown. It may return false even if the
-// output does depend on them, because it looks for indirect dependencies only in a program
-// that has only quantities.
+// areVisible reports whether each of the fields affects a quantity that is shown or, if
+// the command is shown, the command. It may return false even if they all do, because it
+// looks for indirect dependencies only if the program computes only quantities.
 func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) bool {
 	if len(fields) == 0 {
 		return true
@@ -219,8 +219,8 @@ func (r *unread) otherWith(req *Request, field string) string {
 	return other.accounting()
 }
 
-// otherAccounting returns the unread for the architecture's other accounting, or nil if
-// the architecture does not support it.
+// otherAccounting returns a value like r for the architecture's other accounting, or nil
+// if the architecture does not support it.
 func (r *unread) otherAccounting() *unread {
 	if r.other == nil {
 		r.other = &unread{}
@@ -388,7 +388,7 @@ func (r *unread) withValue(req *Request, field string) []string {
 }
 
 // presentLayers returns the part of [unread.present] that considers groups and kinds of
-// layers. The returned function accepts everything if the groups do not depend only on the
+// layers. The returned function accepts everything unless the groups depend only on the
 // model.
 func (r *unread) presentLayers(req *Request) (follow func(name string) bool, key string) {
 	if r.cache == nil || !r.cache.ofModel {

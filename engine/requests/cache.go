@@ -2,13 +2,13 @@ package requests
 
 import "container/list"
 
-// BlockTokens is the number of tokens in a block of a trace: see the trace format in
+// BlockTokens is the number of tokens in a block of a trace. See the trace format in
 // FAST25-release/README.md of github.com/kvcache-ai/Mooncake.
 const BlockTokens = 512
 
 // Cache is a prefix cache with room for a fixed number of blocks. It evicts the least
-// recently used block. Among the blocks of one request, it evicts the last one first,
-// because the others are useful without that one.
+// recently used block. Among the blocks of one request, it evicts the last block first,
+// because the earlier blocks are useful without it.
 type Cache struct {
 	capacity int64
 	recent   *list.List // contains uint64 values, most recently used first

@@ -23,11 +23,11 @@ const maxList = 100_000
 // lengthForms describes what [ParseLengths] accepts.
 const lengthForms = "a number of tokens, a list such as 1k,8k, normal(MEAN,STD) or lognormal(MEAN,STD)"
 
-// ParseLengths parses a description of lengths: a number, a list of numbers to use in turn,
-// normal(mean,std) or lognormal(mean,std). In both distributions, the mean and the standard
-// deviation are those of the lengths, not of their logarithms. Drawn lengths are rounded to
-// whole tokens, and lengths below 1 are raised to 1. The same seed yields the same lengths.
-// ParseLengths calls tokens to parse numbers that may have a unit.
+// ParseLengths parses a description of lengths: a number, a list of numbers to use in
+// turn, normal(mean,std) or lognormal(mean,std). In both distributions, mean and std
+// describe the lengths themselves, not their logarithms. Drawn lengths are rounded to
+// whole tokens, and lengths below 1 are raised to 1. The same seed yields the same
+// lengths. ParseLengths calls tokens to parse numbers that may have a unit.
 func ParseLengths(text string, seed uint64, tokens func(string) (int64, error)) (Lengths, error) {
 	name, rest, drawn := strings.Cut(strings.TrimSpace(text), "(")
 	if !drawn {
@@ -87,7 +87,7 @@ func parseList(text string, tokens func(string) (int64, error)) (Lengths, error)
 	return l, nil
 }
 
-// cycle yields the lengths in a list in turn.
+// cycle yields the lengths in a list one after the other, and then starts again.
 type cycle struct {
 	tokens []int64
 	at     int

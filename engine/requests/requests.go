@@ -1,6 +1,7 @@
-// Package requests provides the requests of a workload: how long they are, when they
-// arrive, and which blocks of tokens they share. Requests are generated from a distribution
-// of lengths or read from a trace. Only one request is in memory at a time.
+// Package requests provides the requests in a workload. Each request has a length, an
+// arrival time and, if known, the blocks of tokens that it may share with other requests.
+// Requests are generated from a distribution of lengths or read from a trace. Only one
+// request is in memory at a time.
 package requests
 
 import (
@@ -27,9 +28,9 @@ type Source interface {
 	Next() (Request, error)
 }
 
-// Generated returns a source of requests with the given lengths; number is how many it
-// yields. The requests arrive in groups: together is the size of a group, and interval is
-// the time between groups.
+// Generated returns a source that yields number requests with the given lengths. The
+// requests arrive in groups. together is the number of requests in a group, and interval
+// is the time between groups.
 func Generated(lengths Lengths, number, together int64, interval time.Duration) Source {
 	return &generated{lengths, number, together, interval, 0}
 }
@@ -50,7 +51,8 @@ func (g *generated) Next() (Request, error) {
 	return r, nil
 }
 
-// First returns a source that yields only the first requests of s: at most number of them.
+// First returns a source that yields at most number requests, which are the first ones in
+// s.
 func First(s Source, number int64) Source { return &first{s, number} }
 
 type first struct {

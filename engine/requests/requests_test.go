@@ -31,7 +31,7 @@ func TestLists(t *testing.T) {
 		"8192":        {8192, 8192, 8192, 8192},
 		" 1k,2k , 3":  {1024, 2048, 3, 1024},
 		"normal(5,0)": {5, 5, 5, 5},
-		// The logarithms of equal lengths have no deviation either.
+		// If the lengths have no deviation, their logarithms have none either.
 		"LogNormal( 1k, 0 )": {1024, 1024, 1024, 1024},
 	} {
 		l, err := requests.ParseLengths(text, 1, tokens)
@@ -139,8 +139,8 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// FuzzLengths checks that no description of lengths causes a panic or lengths out of
-// bounds.
+// FuzzLengths checks that no description of lengths causes a panic or yields lengths out
+// of bounds.
 func FuzzLengths(f *testing.F) {
 	for _, s := range []string{"1k,2", "normal(8k,1k)", "lognormal(1,1099511627776)", "normal(", "(,)"} {
 		f.Add(s)
@@ -171,7 +171,7 @@ func open(t *testing.T, text string) (*requests.Trace, error) {
 	return tr, err
 }
 
-// all returns the requests in a trace, and the error that ends reading it.
+// all reads a trace until its end or the first error, and returns the requests as text.
 func all(t *testing.T, text string) (string, error) {
 	tr, err := open(t, text)
 	var got []string
@@ -280,7 +280,7 @@ func TestCache(t *testing.T) {
 		want   int64
 	}{
 		{1000, []uint64{1, 2}, 0},       // 1 2
-		{1000, []uint64{1, 2}, 1000},    // all of it; the second block has 488 tokens
+		{1000, []uint64{1, 2}, 1000},    // all tokens are cached; the second block has 488 tokens
 		{1536, []uint64{1, 2, 3}, 1024}, // 1 2 3
 		{512, []uint64{4}, 0},           // 4 1 2: a request's last block is evicted first
 		{1536, []uint64{1, 2, 3}, 1024}, // 1 2 3

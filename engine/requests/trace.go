@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// The members of each line in a JSON lines trace, where times are in milliseconds, and the
-// columns of a CSV trace, where times are dates.
+// The names of the fields in a JSON lines trace and of the columns in a CSV trace. JSON
+// lines contain times in milliseconds; CSV contains dates.
 const (
 	jsonTime   = "timestamp"
 	jsonTokens = "input_length"
@@ -32,7 +32,7 @@ type Trace struct {
 	file   *input.File
 	lines  *jsonl.Lines
 	csv    *csvColumns // nil for JSON lines
-	line   []byte      // the first line, if read only to determine the format so far
+	line   []byte      // the first line, until Next returns its request
 	blocks []uint64
 	began  bool
 	first  time.Duration // the time of the first request
@@ -93,7 +93,7 @@ func (t *Trace) errorf(format string, args ...any) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: t.name, Line: t.lines.Number}, format, args...)
 }
 
-// failed returns an error from reading a line.
+// failed returns an error from reading a line, with a position if the line is too long.
 func (t *Trace) failed(err error) error {
 	if err == jsonl.ErrLong {
 		return t.errorf("%v", err)
@@ -223,7 +223,7 @@ func (t *Trace) fromCSV(line []byte) (r Request, at time.Duration, err error) {
 	if err != nil {
 		when, err = time.Parse(time.DateTime+"Z07:00", date)
 	}
-	// Years outside this range do not fit in nanoseconds.
+	// Times outside these years do not fit in 64 bits as nanoseconds.
 	if err != nil || when.Year() < 1700 || when.Year() > 2200 {
 		return r, 0, t.errorf("%s: %s is not allowed: expected a time such as 2023-11-16 18:15:46.6805900", csvTime, diag.Short(cells[t.csv.time]))
 	}

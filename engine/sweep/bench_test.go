@@ -24,7 +24,8 @@ func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]strin
 	return benchSweepWith(b, name, use, axes, nil)
 }
 
-// benchSweepWith is like benchSweepOf, but plans are fitted if flags are given.
+// benchSweepWith is like benchSweepOf, but sets nixlbench flags. If there are any, it
+// fits the plans.
 func benchSweepWith(b *testing.B, name string, use plan.Use, axes, flags map[string]string) *sweep.Sweep {
 	s := load(b)
 	l := model.NewLoader(s, cueschema.Files, models.Files)

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/plan"
 )
 
-// sweepProgram is a program extended with the sweep's options.
+// sweepProgram is a program with the sweep's condition, columns and sort keys.
 type sweepProgram struct {
 	*plan.Program
 	where    formula.Ref
@@ -24,7 +24,7 @@ type sweepProgram struct {
 	shapes  map[string]*shape
 }
 
-// sweepColumn is a column, resolved in one program.
+// sweepColumn is a column with its reference in a program.
 type sweepColumn struct {
 	own    string // a name in OwnColumns, or ""
 	name   string
@@ -35,7 +35,8 @@ type sweepColumn struct {
 	words  map[string]int64 // the words that rows show instead of some numbers, or nil
 }
 
-// inWords returns a value as rows show it: as a word if the field has a word for it.
+// inWords returns a value in the form that rows show: a word if the field has a word for
+// the value, or else the value itself.
 func (c *sweepColumn) inWords(v formula.Value) formula.Value {
 	if n, whole := v.Num.Int64(); v.Kind == formula.Num && whole {
 		for word, of := range c.words {
@@ -47,8 +48,9 @@ func (c *sweepColumn) inWords(v formula.Value) formula.Value {
 	return v
 }
 
-// program adds the options to a planner's program. For each column that the program does
-// not have, it increments the column's count in unknown.
+// program adds the sweep's condition, columns and sort keys to a planner's program. For
+// each column that the program does not have, it increments the column's count in
+// unknown.
 func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
 	if s.options.Where != "" {

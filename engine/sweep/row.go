@@ -9,7 +9,7 @@ import (
 	"kvbench/engine/plan"
 )
 
-// cellStep writes a row's cell in one column: text known in advance, followed by a value.
+// cellStep writes text that is known in advance, followed by a row's value in one column.
 type cellStep struct {
 	lead   []byte
 	kind   formula.Kind // Any if the cell consists only of lead
@@ -17,10 +17,10 @@ type cellStep struct {
 	column *sweepColumn
 	axis   int // the axis whose values are in texts, or -1
 	texts  [][]byte
-	// field reports whether the value is that of a field that is not an axis.
+	// field reports whether the column shows a configuration field that is not an axis.
 	field bool
-	// For a leading cell: the index of the axis's value in variant.prefix, and where the cell
-	// ends there.
+	// For a cell in variant.prefix, at is the index of the axis's value, and end is the
+	// position of the end of the cell.
 	at, end int
 }
 
@@ -89,8 +89,9 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	return true
 }
 
-// prefix sets v.prefix to a row's leading cells. It writes only the cells from the first one
-// that differs from the previous row. It returns the step that failed, or nil.
+// prefix sets v.prefix to a row's leading cells. It rewrites only the first cell that
+// differs from the previous row, and the cells after it. If a step fails, prefix returns
+// that step.
 func (wk *worker) prefix(v *variant, pl *plan.Plan) *cellStep {
 	n := 0
 	for n < v.written && (v.cells[n].axis < 0 || v.cells[n].at == wk.digits[v.cells[n].axis]) {
@@ -120,8 +121,9 @@ func (wk *worker) prefix(v *variant, pl *plan.Plan) *cellStep {
 	return nil
 }
 
-// valueOf returns the value of a column, from the plan if there is one, or else from the
-// frame. If an input is not set or a quantity is not shown, it returns the zero Value.
+// valueOf returns the value of a column. It gets the value from the plan if there is one,
+// or else from the frame. If an input is not set or a quantity is not shown, it returns
+// the zero Value.
 func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) {
 	if pl != nil {
 		switch {
@@ -186,7 +188,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
 }
 
-// isField reports whether a name belongs to a configuration field that is not an axis.
+// isField reports whether name is the name of a configuration field that is not an axis.
 func isField(it *sweepItem, name string) bool {
 	_, ok := it.Config.Values[name]
 	return ok && !slices.ContainsFunc(it.Config.Axes, func(a config.Axis) bool { return a.Field.Var == name })

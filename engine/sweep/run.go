@@ -34,21 +34,21 @@ type Outcome struct {
 	Warned []Failed
 }
 
-// Broken is a limit that points exceed, with the first such point.
+// Broken is a limit that points exceed. It includes the first such point.
 type Broken struct {
 	Violation *fit.Violation
 	Plan      *plan.Plan
-	First     uint64 // point
+	First     uint64 // the first point
 	Count     uint64
 }
 
-// Failed is a reason why points have no plan or no row, or a warning, with the first
-// point that it applies to.
+// Failed is a warning, or a reason why points have no plan or no row. It includes the
+// first such point.
 type Failed struct {
 	Err   error
-	First uint64 // point
+	First uint64 // the first point
 	Count uint64 // number of points
-	order int    // the reason's position in the order of discovery
+	order int    // the reason's position in the order in which reasons were found
 	last  uint64 // the last point counted, so that a point with several rows counts once
 }
 
@@ -130,7 +130,7 @@ type chunk struct {
 }
 
 type chunkRow struct {
-	end   int // in buf
+	end   int // the end of the row in buf
 	point uint64
 }
 
@@ -247,10 +247,10 @@ func (run *sweepRun) take(c *chunk) (full bool, err error) {
 	return full, nil
 }
 
-// write writes the pending rows if point, before which all points have been evaluated, is a
-// multiple of maxChunk or the end of the sweep, or if last is set. As a result, the rows
-// that are written together do not depend on the number of processors. This matters because
-// the column widths of tables depend on the rows written together.
+// write writes the pending rows if point is a multiple of maxChunk or the end of the
+// sweep, or if last is set. All points before point must have been evaluated. As a
+// result, the number of processors does not affect which rows are written together. This
+// matters because it determines the column widths of tables.
 func (run *sweepRun) write(point uint64, last bool) error {
 	if len(run.text) == 0 || point%maxChunk != 0 && point != run.Points && !last {
 		return nil

@@ -20,7 +20,7 @@ type shape struct {
 	layered bool
 	refs    []formula.Ref        // references to the axes; -1 for an axis that no formula reads
 	varying []int                // see [plan.Program.Varying]
-	changes map[formula.Ref]bool // values that differ between points with the same slow values
+	changes map[formula.Ref]bool // values that can differ between points with the same values of the slow axes
 	limits  []fit.Limit
 	// arguments reports whether any limit applies to each argument of the command.
 	arguments bool
@@ -30,8 +30,9 @@ type shape struct {
 // points are planned one by one.
 const maxVariants = 64
 
-// shapeOf returns the shape of an item. Items with the same backend and axes share a shape
-// if the same axes have only values that count as set.
+// shapeOf returns the shape of an item. Items share a shape if they have the same backend
+// and axes, either all or none of them are fitted, and the same axes have only values
+// that count as set.
 func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))

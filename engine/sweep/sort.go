@@ -24,11 +24,11 @@ type sortedRow struct {
 	breaks []int
 }
 
-// MaxSorted is the maximum number of rows in memory for sorting.
+// MaxSorted is the maximum number of rows that are kept in memory for sorting.
 const MaxSorted = 1_000_000
 
-// keep adds a chunk's rows to those to be sorted. If only the first n rows are requested,
-// it keeps only n rows, in a heap with the last one on top.
+// keep adds a chunk's rows to the rows to be sorted. If only the first n rows are
+// requested, it keeps only n rows, in a [rowHeap].
 func (run *sweepRun) keep(c *chunk) error {
 	start, at := 0, 0
 	keys := len(run.options.Sort)

@@ -1,7 +1,7 @@
 // Package sweep plans every combination of values in configurations whose fields have
 // several values, and writes a row for each combination. It computes most rows by
-// evaluating the formulas of package plan directly, and makes a full plan for a point only
-// if necessary.
+// evaluating the formulas of package plan directly, and makes a full plan for a point
+// only if necessary. A point is one combination of the values of an item's axes.
 package sweep
 
 import (
@@ -23,7 +23,7 @@ type RowFormat struct {
 	// Lead contains the text before each column; End follows the last column.
 	Lead []string
 	End  string
-	// Cell appends a value to dst. The zero Value means that there is none.
+	// Cell appends a value to dst. The zero Value means that there is no value.
 	Cell func(dst []byte, v formula.Value) []byte
 }
 
@@ -89,9 +89,9 @@ type sweepItem struct {
 }
 
 // New returns a sweep over items, or an error if an item's program does not support the
-// options. The caller must check the axes as part of the configurations. New only checks
-// them against the architectures: it omits items with a value that their architecture does
-// not allow, and reports them in bad.
+// options. The caller must check the axes as part of the configurations. New checks the
+// axes only against the architectures. It omits items that have a value that their
+// architecture does not allow, and reports these items in bad.
 func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	s = &Sweep{options: options}
 	programs := map[*plan.Planner]*sweepProgram{}
@@ -105,7 +105,7 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 				sp = &sweepProgram{}
 			}
 			if programs[item.Planner] = sp; sp.Program != nil {
-				sp.Formulas().CompileAll() // the points of most items evaluate the same formulas
+				sp.Formulas().CompileAll() // makes it faster to evaluate the formulas at many points
 			}
 		}
 		if sp.Program == nil {
@@ -248,7 +248,7 @@ func (s *Sweep) Size() string {
 	if alike {
 		parts = append(parts, axes...)
 	} else {
-		parts = append(parts, "their axes")
+		parts = append(parts, "different axes")
 	}
 	text := fmt.Sprintf("%d points", s.Points)
 	if s.Points == 1 {

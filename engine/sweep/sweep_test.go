@@ -48,7 +48,7 @@ type sweepCase struct {
 	flags   map[string]string
 	fit     bool
 	axes    [][2]string // flag, text
-	// Whether the case must have points without a plan, and points that exceed a limit.
+	// Whether some points must have no plan, and whether some must exceed a limit.
 	fails, breaks bool
 	use           plan.Use
 }
@@ -313,7 +313,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		t.Errorf("%d rows of %d points, want %d of %d", o.Rows, o.Points, len(got), sweep.Points)
 	}
 	if sampled {
-		// The rows of a point stand together, and points are in order.
+		// The rows of a point are adjacent, and points are in order.
 		at := 0
 		for _, n := range groups {
 			first := at
@@ -410,8 +410,8 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// ranks returns a sweep in the rank accounting over a model, which is given as the text of
-// a CUE file.
+// ranks returns a sweep in the rank accounting. text is a CUE file that contains the
+// model.
 func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "model.cue")
@@ -467,8 +467,8 @@ model: model_name: "EARLY"
 // TestSweepWarnings checks that warnings are always in the same order, and that they
 // count points, not occurrences.
 func TestSweepWarnings(t *testing.T) {
-	// In fp8, the records of layers 0 and 2, which have different sizes, and those of the odd
-	// layers are packed only on some GPUs.
+	// Every layer stores packed fp8 records, which exist only on some GPUs, so each group
+	// causes a warning. The layers of the even group differ in size.
 	text := `twice: {
 	match: "twice"
 	#params: model_name!: string

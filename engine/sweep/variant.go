@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// variant is an item with fixed values for its slow axes, which determine the backend's
-// rules. Its frames reuse the values that no axis changes.
+// variant is an item with fixed values for its slow axes, which determine which of the
+// backend's rules apply. Its frames reuse the values that no axis changes.
 type variant struct {
 	*rowFrame             // the frame for the current row
 	rows      []*rowFrame // the frames for the first rows of a point; see [worker.useFrame]
@@ -27,15 +27,16 @@ type variant struct {
 	points    *plan.Points         // evaluates values computed from layers
 	plan      plan.Plan            // the plan for the latest request
 	given     map[string]fit.Value // the flags that no axis changes
-	names     []formula.Ref        // the names that vary in each frame
+	names     []formula.Ref        // the names whose values vary in each frame
 	number    []int                // the index of each axis in names, or -1
 	shown     []bool               // for each axis, whether req must contain its value
 	plain     []bool               // for each axis, whether all its values are numbers that count as set
 	mends     []mend
 	cells     []cellStep
 	keys      []cellStep
-	// prefix contains the latest row's leading cells: the first leading steps of cells.
-	// written is the number of cells in it that are valid.
+	// prefix contains the latest row's leading cells. leading is the number of steps in the
+	// cells field that write them, and written is the number of cells in prefix that are
+	// valid.
 	prefix           []byte
 	leading, written int
 }
@@ -46,11 +47,11 @@ type rowFrame struct {
 	frame *formula.Frame // its values
 	held  *plan.Held
 	at    []int // the index of each axis's current value, or -1
-	fixed []int // the numbers of the flags that the latest plan fixes
+	fixed []int // the indexes, in variant.names, of the flags that fitting changed for the latest row
 }
 
-// maxRowFrames is the maximum number of frames of a variant. If a point has more rows, the
-// others share the last frame.
+// maxRowFrames is the maximum number of frames of a variant. If a point has more rows,
+// the remaining rows share the last frame.
 const maxRowFrames = 8
 
 // dynamicFlag is a flag whose computed value depends on the axes, with its bounds.
@@ -67,13 +68,14 @@ type dynamicLimit struct {
 	ref    formula.Ref
 	broken bool
 	last   bool // the limit cannot be evaluated; later limits depend on the same numbers
-	// For fitted plans, the fixes for the limit, and the kind of error if they do not work.
+	// For fitted plans, fixes contains the fixes for the limit, and refused is the kind of
+	// error to report if they do not work.
 	fixes   []fix
 	refused string
 }
 
 // fix is a remedy that changes a flag that the user did not set. number is the flag's
-// number in the frame.
+// index in variant.names.
 type fix struct {
 	fit.Remedy
 	number int
@@ -84,9 +86,9 @@ func newVariant(sp *sweepProgram) *variant {
 	return &variant{rowFrame: &rowFrame{Frame: f, frame: f.Values()}, prog: sp.Formulas()}
 }
 
-// useFrame makes the frame for a point's row with the given index the current one. The
-// rows with the same index often have the same values: for example, the size of a state does
-// not depend on the page size. With their own frame, these values are computed only once.
+// useFrame selects the frame for a point's row with the given index. Rows with the same
+// index often have the same values; for example, the size of a state does not depend on
+// the page size. Because such rows share a frame, these values are computed only once.
 func (wk *worker) useFrame(v *variant, row int) {
 	row = min(row, maxRowFrames-1)
 	if row == len(v.rows) {
@@ -102,7 +104,7 @@ func (wk *worker) useFrame(v *variant, row int) {
 	v.rowFrame = v.rows[row]
 }
 
-// variant returns a new variant for the current digits.
+// variant returns a new variant for the values of the slow axes at the current digits.
 func (wk *worker) variant() *variant {
 	it := wk.item
 	sh := it.shape
@@ -179,7 +181,7 @@ func (wk *worker) variant() *variant {
 		}
 	}
 	v.cells = wk.cells(v, it, false)
-	v.leading = slices.IndexFunc(v.cells, func(s cellStep) bool { return !s.leads() }) // at most the last step
+	v.leading = slices.IndexFunc(v.cells, func(s cellStep) bool { return !s.leads() }) // the last step never leads
 	v.keys = wk.keysOf(v, it)
 	v.plain = make([]bool, len(sh.refs))
 	for i, ref := range sh.refs {
@@ -205,7 +207,7 @@ func (v *variant) addFlag(s fit.Slot) {
 	}
 }
 
-// mend is a new value for a flag. number is the flag's number in the frame.
+// mend is a new value for a flag. number is the flag's index in variant.names.
 type mend struct {
 	number int
 	value  formula.Value

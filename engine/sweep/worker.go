@@ -14,10 +14,10 @@ type worker struct {
 	*sweepRun
 	item     *sweepItem
 	variants []*variant
-	general  *variant      // the frame for points that are planned individually
+	general  *variant      // the variant for points that are planned individually
 	planner  *plan.Planner // the planner for these points
 	texts    map[textKey][][]byte
-	digits   []int
+	digits   []int // the index of each axis's value at the current point
 	out      *chunk
 }
 
@@ -68,7 +68,7 @@ func (wk *worker) sweepItem(point uint64) *sweepItem {
 	return it
 }
 
-// point evaluates a point. wk.digits must contain the point's digits.
+// point evaluates a point. wk.digits must be set for this point.
 func (wk *worker) point(point uint64) {
 	it := wk.item
 	if it.shape.general {
@@ -104,7 +104,7 @@ func (wk *worker) point(point uint64) {
 	}
 }
 
-// move sets the current frame of a variant to the values at the current digits.
+// move sets the values of the axes in a variant's current frame according to wk.digits.
 func (wk *worker) move(v *variant) {
 	it := wk.item
 	for i, d := range wk.digits {
@@ -158,7 +158,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 		return
 	}
 	if !v.points.Same() {
-		v.written = 0 // fields may have other values
+		v.written = 0 // the values of fields may have changed
 	}
 	c := wk.out
 	before := *c
@@ -209,7 +209,7 @@ func (wk *worker) fail(point uint64, what string) {
 }
 
 // alone plans a point individually. It is used for all points of general items, and for
-// points that have a plan that cannot be fitted.
+// points that [worker.rowIn] cannot handle.
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
@@ -242,9 +242,9 @@ func (wk *worker) rowOf(pl *plan.Plan, point uint64) {
 	}
 }
 
-// rowIn writes the row for v.frame, unless the row is filtered out or the point
-// has no plan. If the plan cannot be fitted, it returns the kind of the error, or
-// individually.
+// rowIn writes the row for v.frame, unless the row is filtered out or the point has no
+// plan. If the plan cannot be fitted, rowIn returns the kind of the error. If the point
+// must be planned individually, it returns individually.
 func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string) {
 	it, sp, f := wk.item, wk.item.program, v.frame
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
@@ -307,9 +307,9 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 // individually means that a point must be planned individually.
 const individually = "individually"
 
-// fitted fixes the limits one by one, as package fit does. If that is not possible, it
-// returns the kind of the error. It cannot evaluate limits on arguments for a string that a
-// fix sets; in that case, it returns individually.
+// fitted adjusts flags to meet the limits, one limit at a time, as package fit does. If
+// that is not possible, it returns the kind of the error. It cannot evaluate limits on
+// arguments for a string that a fix sets; in that case, it returns individually.
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)
@@ -334,7 +334,7 @@ func (v *variant) fitted(arguments bool) (refused string) {
 	return refused
 }
 
-// mend sets the flags that fix a limit, and reports whether it changed any flag.
+// mend applies the fixes for a limit, and reports whether they changed any flag.
 func (v *variant) mend(l *dynamicLimit) bool {
 	v.mends = v.mends[:0]
 	for i := range l.fixes {

@@ -16,8 +16,8 @@ import (
 	"kvbench/models"
 )
 
-// acme returns the engine that the guide adds. Its destination ranks read pages of 64
-// tokens, each covering all layers, from the source ranks in reverse order.
+// acme returns the engine that docs/transfers.md adds. Its destination ranks read pages
+// of 64 tokens, each covering all layers, from the source ranks in reverse order.
 func acme(t *testing.T) []byte {
 	guide, err := os.ReadFile("../../docs/transfers.md")
 	if err != nil {
@@ -31,7 +31,8 @@ func acme(t *testing.T) []byte {
 	return []byte(text)
 }
 
-// TestNewEngine checks that a data file adds an engine with its own mapping.
+// TestNewEngine checks that a data file can add an engine with its own mapping from
+// destination ranks to source ranks.
 func TestNewEngine(t *testing.T) {
 	files := fstest.MapFS{"cache/acme.cue": {Data: acme(t)}}
 	err := fs.WalkDir(cueschema.Files, ".", func(path string, d fs.DirEntry, err error) error {
@@ -50,8 +51,9 @@ func TestNewEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &world{s, model.NewLoader(s, files, models.Files), config.NewLoader(s, files), plan.NewPlanners(s, s.Nixlbench.Default, "")}
-	// 80 layers, with 2 of the 8 heads on each of 4 ranks, or 1 on each of 8: 64 tokens of a
-	// head in all layers are 2,621,440 bytes, and 1,000 tokens fill 16 pages.
+	// The model has 80 layers and 8 heads. With 4 ranks, each rank has 2 heads; with 8
+	// ranks, each has 1. 64 tokens of one head in all layers are 2,621,440 bytes, and 1,000
+	// tokens fill 16 pages.
 	for _, test := range []struct {
 		flags, sources string
 		n, length      int64

@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// TestObserved checks the descriptors of a pair against those that engines logged.
+// TestObserved compares the descriptors of a pair with those in engines' logs.
 func TestObserved(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -91,13 +91,15 @@ func TestSharedLink(t *testing.T) {
 		model, flags string
 		want         int64
 	}{
-		// Two pairs of 335,544,320 bytes at 50 GB/s: 13,421.8 us, and 40,960 * 3.75 = 153,600.
+		// Two pairs of 335,544,320 bytes at 50 GB/s take 13,421.8 us. 40,960 descriptors take
+		// 40,960 * 3.75 = 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8 decode_tp=4", 167_022},
-		// Without pairs that share a rank: 6,710.9 us, and 153,600.
+		// No two pairs share a rank: the bytes take 6,710.9 us, and the descriptors 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8", 160_311},
 		// A prefill rank sends 335,544,320 bytes to each of two ranks.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=4 decode_tp=8", 167_022},
-		// 256 * (1,142,784 + 1,105,920) bytes from two stages: 11,513.4 us, and 256 * 3.75 = 960.
+		// 256 * (1,142,784 + 1,105,920) bytes from two stages take 11,513.4 us. 256 descriptors
+		// take 256 * 3.75 = 960 us.
 		{"deepseek-r1", "engine=TRTLLM kvcache_quant_mode=bf16 page_size=32 tp=8 pp=2 decode_pp=1", 12_474},
 	} {
 		p, req := w.request(t, test.model, test.flags+" isl=8192 link=ib_ndr", ofTransfers)
@@ -111,8 +113,8 @@ func TestSharedLink(t *testing.T) {
 	}
 }
 
-// TestAnswers checks the bandwidth and input length that meet a target, the share of the
-// time to the first token, and the time including prefill.
+// TestAnswers checks the bandwidth and input length that meet a target time, the
+// transfer's share of the time to the first token, and the time including prefill.
 func TestAnswers(t *testing.T) {
 	w := newWorld(t)
 	// 36 layers of 32,768 bytes for a page of 16 tokens are 1,179,648 bytes. 100 pages are
@@ -145,9 +147,9 @@ func TestAnswers(t *testing.T) {
 // TestAnswersOfStages checks the time including prefill if the source has pipeline stages.
 func TestAnswersOfStages(t *testing.T) {
 	w := newWorld(t)
-	// Half of 80 layers: 2 * 40 * 512 descriptors at 3.75 us and 167,772,160 bytes at 50 GB/s
-	// are 153,600 and 3,355.44 us. The second stage has its first layer after 100 ms and
-	// 200 ms / 80.
+	// A stage has half of the 80 layers. 2 * 40 * 512 descriptors at 3.75 us take 153,600
+	// us, and 167,772,160 bytes at 50 GB/s take 3,355.44 us. The second stage has computed
+	// its first layer after 100 ms + 200 ms / 80.
 	p, req := w.request(t, "llama3.1-70b", "engine=SGLANG kvcache_quant_mode=bf16 tp=8 pp=2 page_size=16 isl=8192 link=ib_ndr prefill_time=200ms", ofTransfers)
 	tr, err := transfer.Of(p, req)
 	if err != nil {
@@ -160,7 +162,8 @@ func TestAnswersOfStages(t *testing.T) {
 	}
 }
 
-// TestAdvice checks the advice if descriptors take most of the time, and if bytes do.
+// TestAdvice checks the advice if most of the time is spent on descriptors, and if most
+// of it is spent on bytes.
 func TestAdvice(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -168,9 +171,11 @@ func TestAdvice(t *testing.T) {
 		percent int64
 		want    string
 	}{
-		// 40,960 descriptors of 3.75 us are 153.6 ms, 335,544,320 bytes at 50 GB/s 6.7 ms
+		// 40,960 descriptors at 3.75 us take 153.6 ms, and 335,544,320 bytes at 50 GB/s take
+		// 6.7 ms.
 		{"engine=VLLM page_size=16 tp=8 isl=8192 link=ib_ndr", 95, "page_size 64 contiguous_pages 4 access_pattern block"},
-		// 512 descriptors of 4 times as many bytes: 1.9 ms, and 268.4 ms of bytes
+		// 512 descriptors at 3.75 us take 1.9 ms, and 335,544,320 bytes at 1.25 GB/s take 268.4
+		// ms.
 		{"engine=TRTLLM page_size=16 tp=8 isl=8192 bandwidth=1250000000 descriptor_cost=3750", 0, ""},
 	} {
 		p, req := w.request(t, "llama3.1-70b", test.flags+" kvcache_quant_mode=bf16", ofTransfers)

@@ -8,10 +8,10 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// TestOneHead checks that engines treat a single KV head like several heads. The data is
-// the same on all ranks, as for latent caches, but only for latent caches does a single
-// rank send everything. Falcon 7B has 32 layers with one head of size 64, so a token is
-// 8,192 bytes.
+// TestOneHead checks that engines treat a single KV head like several heads. All ranks
+// have the same data, as with a latent cache. With a latent cache, a destination rank has
+// a single source; with a single head, it may receive a copy from each of several ranks.
+// Falcon 7B has 32 layers with one head of size 64, so a token is 8,192 bytes.
 func TestOneHead(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -19,7 +19,8 @@ func TestOneHead(t *testing.T) {
 		sources          string
 		n, length, total int64
 	}{
-		// K or V of one token in one layer; all copies of the head are sent.
+		// Each descriptor moves K or V of one token in one layer, and all copies of the head
+		// are sent.
 		{"engine=SGLANG page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 524_288, 128, 536_870_912},
 		{"engine=SGLANG page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 524_288, 128, 536_870_912},
 		{"engine=SGLANG page_size=16 tp=4 decode_tp=4 contiguous_pages=all", "0 1 2 3", 64, 1_048_576, 268_435_456},

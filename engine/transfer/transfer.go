@@ -17,7 +17,7 @@ type Transfer struct {
 	Pairs []Pair
 	// Timed reports whether the bandwidth, and therefore the times, are known.
 	Timed bool
-	// All describes what all pairs together move. Its time is that of the slowest pair.
+	// All describes what all pairs move in total. Its time is that of the slowest pair.
 	All Load
 	// Sources and Destinations describe what each rank moves, sorted by rank number. A rank
 	// moves the data of all its pairs at the same time, so its time is that of its slowest
@@ -47,8 +47,8 @@ type RankLoad struct {
 	Load
 }
 
-// Pair describes what a source rank sends to a destination rank in descriptors of one size.
-// Two ranks may have several pairs, for different groups of layers.
+// Pair describes what a source rank sends to a destination rank in descriptors of one
+// size. The same two ranks may be in several Pairs, one for each group of layers.
 type Pair struct {
 	// Source and Destination are the numbers of the ranks on their sides.
 	Source, Destination int
@@ -76,7 +76,7 @@ func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 	}
 	t := &Transfer{Transfer: made, Pairs: Pairs(made)}
 	if len(t.Pairs) == 0 {
-		return nil, diag.Errorf(diag.Pos{File: req.Config.File}, "no rank of the source sends anything")
+		return nil, diag.Errorf(diag.Pos{File: req.Config.File}, "no rank on the source side sends anything")
 	}
 	clock := &clock{made, map[[2]int64]int64{}, nil}
 	for i := range t.Pairs {
@@ -128,7 +128,7 @@ func (c *clock) micros(bytes, descriptors int64) int64 {
 	return us
 }
 
-// sum determines the totals.
+// sum computes the totals of all pairs and of each rank, and finds the slowest pair.
 func (t *Transfer) sum(clock *clock) {
 	sources, destinations := map[int]*Load{}, map[int]*Load{}
 	load := func(m map[int]*Load, rank int) *Load {

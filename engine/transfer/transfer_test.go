@@ -72,8 +72,8 @@ func (w *world) transfer(t testing.TB, name, flags string) (*plan.Transfer, erro
 	return p.Transfer(req)
 }
 
-// TestWorkedTables checks the pairs of transfers that were computed by hand from the
-// source code of the engines.
+// TestWorkedTables compares the pairs of transfers with pairs that were computed by hand
+// from the engines' source code.
 func TestWorkedTables(t *testing.T) {
 	const (
 		tokens = " isl=8192 kvcache_quant_mode=bf16 "
@@ -89,7 +89,7 @@ func TestWorkedTables(t *testing.T) {
 		n, length    int64  // descriptors of each pair, and the bytes per descriptor
 		total        int64
 	}{
-		// 80 layers, 8 KV heads of 128: 327,680 bytes per token
+		// 80 layers with 8 KV heads of size 128, so a token is 327,680 bytes
 		{llama, "engine=VLLM page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
@@ -104,7 +104,7 @@ func TestWorkedTables(t *testing.T) {
 		{llama, "engine=TRTLLM page_size=32 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=TRTLLM page_size=32 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=TRTLLM page_size=32 tp=8", "0 1 2 3 4 5 6 7", 335_544_320, 256, 1_310_720, 2_684_354_560},
-		// 94 layers, 4 KV heads of 128: a head of all layers is 394,264,576 bytes
+		// 94 layers with 4 KV heads of size 128, so one head in all layers is 394,264,576 bytes
 		{qwen, "engine=VLLM page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 394_264_576, 48_128, 8_192, 3_154_116_608},
 		{qwen, "engine=VLLM page_size=16 tp=4 decode_tp=8 contiguous_pages=0", "0 0 1 1 2 2 3 3", 394_264_576, 94, 4_194_304, 3_154_116_608},
 		{qwen, "engine=VLLM page_size=16 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 48_128, 8_192, 6_308_233_216},
@@ -113,7 +113,7 @@ func TestWorkedTables(t *testing.T) {
 		{qwen, "engine=TRTLLM page_size=32 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 256, 1_540_096, 6_308_233_216},
 		{qwen, "engine=SGLANG page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 394_264_576, 1_540_096, 256, 3_154_116_608},
 		{qwen, "engine=SGLANG page_size=16 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 1_540_096, 256, 6_308_233_216},
-		// 61 layers with a latent vector of 512 and a key of 64
+		// 61 layers with a latent vector of size 512 and a key of size 64
 		{r1, "engine=VLLM page_size=64 tp=8 decode_tp=4", "0 2 4 6", 575_668_224, 7_808, 73_728, 2_302_672_896},
 		{r1, "engine=VLLM page_size=64 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 575_668_224, 7_808, 73_728, 4_605_345_792},
 		{r1, "engine=VLLM page_size=64 tp=16 decode_tp=8", "0 2 4 6 8 10 12 14", 575_668_224, 7_808, 73_728, 4_605_345_792},
@@ -167,8 +167,8 @@ func sourcesOf(pairs []transfer.Pair) string {
 	return strings.Join(list, " ")
 }
 
-// TestReplicas checks that all ranks with copies of a head send the head if they do so in
-// the engine, and that kvbench rejects what the engine rejects.
+// TestReplicas checks that all ranks with a copy of a head send it if the engine works
+// that way, and that a warning says that more data is written than needed.
 func TestReplicas(t *testing.T) {
 	w := newWorld(t)
 	tr, err := w.transfer(t, "qwen3-235b-a22b", "isl=8192 kvcache_quant_mode=bf16 engine=SGLANG page_size=16 tp=8 decode_tp=4")
@@ -221,16 +221,18 @@ func TestWindows(t *testing.T) {
 		model, flags string
 		n, length    int64
 	}{
-		// 10 full layers of 512 pages; 52 layers with 1,024 / 16 + 1 pages, padded to 60
+		// 10 full layers with 512 pages each, and 52 layers with 1,024 / 16 + 1 pages each,
+		// padded to 60 layers
 		{"gemma-3-27b", "engine=VLLM page_size=16", 9_020, 131_072},
 		{"gemma-3-27b", "engine=VLLM page_size=16 window=in_use", 8_448, 131_072},
-		// 12 layers of 512 pages, 12 of 128 / 16 + 1
+		// 12 layers with 512 pages each, and 12 layers with 128 / 16 + 1 pages each
 		{"gpt-oss-20b", "engine=VLLM page_size=16", 6_252, 32_768},
-		// Blocks contain pages of all layers and are as large as those of the largest group: 21 *
-		// (37,440 + 8,640) + 20 * 1,728 bytes. There are 32 blocks for all tokens, and 3 + 3 + 3
-		// + 17 for windows and states.
+		// Blocks contain pages of all layers. Every block is as large as a block of the largest
+		// group: 21 * (37,440 + 8,640) + 20 * 1,728 bytes. There are 32 blocks for layers
+		// without a window, and 3 + 3 + 3 + 17 blocks for windows and states.
 		{"deepseek-v4-flash", "engine=VLLM page_size=256 kvcache_quant_mode=fp8", 58, 1_002_240},
-		// 62 layers of 8,192 tokens, K and V: no window, according to SGLang's list
+		// 62 layers with 512 pages each, and K and V separate: SGLang's list of models with
+		// windows does not include this one
 		{"gemma-3-27b", "engine=SGLANG page_size=16", 62 * 2 * 512, 65_536},
 	} {
 		flags := "isl=8192 tp=1 decode_tp=1 " + test.flags
@@ -247,8 +249,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestUnevenStages checks pairs between two stages of 31 and 30 layers and a single stage:
-// ranks 3 and 11 send to rank 3.
+// TestUnevenStages checks a transfer from two stages, with 31 and 30 layers, to a single
+// stage. Ranks 3 and 11 send to rank 3.
 func TestUnevenStages(t *testing.T) {
 	tr, err := newWorld(t).transfer(t, "deepseek-r1", "isl=8192 kvcache_quant_mode=bf16 engine=TRTLLM page_size=32 tp=8 pp=2 decode_pp=1")
 	if err != nil {
@@ -269,9 +271,9 @@ func TestUnevenStages(t *testing.T) {
 	}
 }
 
-// TestInto checks, for random sides, engines and models, that each destination rank
-// receives as many bytes as it stores for the requests according to the rank accounting. If
-// all copies of a head are sent, the rank receives that many bytes for each copy.
+// TestInto checks, for random transfers, that each destination rank receives as many
+// bytes as it stores for the requests according to the rank accounting. If all copies of
+// a head are sent, the rank receives that many bytes for each copy.
 func TestInto(t *testing.T) {
 	w := newWorld(t)
 	r := rand.New(rand.NewPCG(5, 6))
@@ -286,11 +288,11 @@ func TestInto(t *testing.T) {
 		name, engine := names[r.IntN(len(names))], []string{"SGLANG", "VLLM", "TRTLLM"}[r.IntN(3)]
 		tp, to, pp, dpp := 1<<r.IntN(5), 1<<r.IntN(5), 1+r.IntN(3), 1+r.IntN(3)
 		if name == "nemotron-h-56b" {
-			tp, to = min(tp, 8), min(to, 8) // beyond 8, its groups are padded
+			tp, to = min(tp, 8), min(to, 8) // with more than 8 ranks, its groups are padded
 		}
 		common := fmt.Sprintf("engine=%s isl=%d page_size=%d kvcache_quant_mode=bf16 num_requests=%d", engine, 1+r.IntN(5000), 16<<r.IntN(3), 1+r.IntN(3))
 		if engine == "VLLM" {
-			common += " window=transfer" // the default of transfers, but not of ranks
+			common += " window=transfer" // the default for transfers, but not for plans of single ranks
 		}
 		flags := fmt.Sprintf("%s tp=%d decode_tp=%d pp=%d decode_pp=%d contiguous_pages=%d", common, tp, to, pp, dpp, r.IntN(4))
 		tr, err := w.transfer(t, name, flags)
