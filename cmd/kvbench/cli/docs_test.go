@@ -47,7 +47,7 @@ func TestDocs(t *testing.T) {
 	bin := t.TempDir()
 	// Commands that run these programs get the tests' own instead.
 	self, err := os.Executable()
-	for _, name := range []string{"kvbench", "nixlbench", "etcd", "kubectl", "docker"} {
+	for _, name := range []string{"kvbench", "etcd", "kubectl", "docker"} {
 		if err == nil {
 			err = os.Symlink(self, filepath.Join(bin, name))
 		}
