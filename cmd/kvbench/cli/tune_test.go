@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"kvbench/cmd/kvbench/cli/testdata/bandwidths"
+	"kvbench/cmd/kvbench/cli/testdata/standin"
 )
 
 // tuned is the JSON that kvbench tune prints.
@@ -66,7 +66,7 @@ func at(settings map[string]any) float64 {
 		return int64(v)
 	}
 	api, _ := settings["posix_api_type"].(string)
-	return bandwidths.At(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
+	return standin.SurfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
 }
 
 // TestTuneSeeds checks that tune comes within 5% of the best in a tenth of the grid's runs,
@@ -79,7 +79,7 @@ func TestTuneSeeds(t *testing.T) {
 	if full() {
 		seeds = 20
 	}
-	best, points := bandwidths.Best()
+	best, points := standin.SurfaceBest()
 	if points != 1080 {
 		t.Fatalf("the surface has %d points, want 1080", points)
 	}
