@@ -1,5 +1,6 @@
-// Package models embeds the architectures that kvbench knows, one CUE file per family
-// of models, and the parameter files of published models, each named after its model.
+// Package models embeds the CUE files that define architectures and families of models,
+// and the parameter files of published models. Each parameter file is named after its
+// model.
 package models
 
 import "embed"

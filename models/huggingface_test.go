@@ -13,17 +13,18 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes is the size of a model's cache in bf16 in vLLM, over all ranks: per token,
-// per additional token of a long request, and for a request's states.
+// cacheBytes contains the sizes of a model's cache, summed over all ranks: per token, per
+// additional token of a long request, and for a request's states.
 type cacheBytes struct {
 	model              string
 	kv, growing, state int64
 }
 
 // published contains models whose geometry, from their config.json files, is in
-// engine/config/testdata/hf. The numbers were computed by hand from the geometry, as layers *
-// heads * (K + V) * 2 and with the formulas in vLLM's mamba_utils.py. They agree with
-// engines' logs and aiconfigurator where those exist.
+// engine/config/testdata/hf. The numbers are for bf16 in vLLM. They were computed by hand from
+// the geometry, as layers * heads * (K + V) * 2 and with the formulas in vLLM's
+// mamba_utils.py. Where aiconfigurator or the logs of engines have numbers for a model, they
+// are the same.
 var published = []cacheBytes{
 	{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0},
 	{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0},
@@ -109,12 +110,12 @@ func TestPublished(t *testing.T) {
 	}
 	files, err := filepath.Glob("../engine/config/testdata/hf/*.json")
 	if err != nil || len(files) != len(published)+1 {
-		t.Errorf("%d files for %d models and one that is refused (%v)", len(files), len(published), err)
+		t.Errorf("%d files for %d models and one that is rejected (%v)", len(files), len(published), err)
 	}
 }
 
-// check reads a configuration and compares it with known numbers, in the given
-// number format or else in the model's own.
+// check compares the sizes of a configuration's cache in vLLM with known numbers. If format is
+// "", the cache has the model's own number format.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
 	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
@@ -126,8 +127,8 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model with the families in the folders, and compares its quantities in the
-// rank accounting with known numbers.
+// hold reads a model, also using the families in the folders dirs, and compares its
+// quantities in the rank accounting with known numbers.
 func hold(t *testing.T, file string, flags map[string]string, want map[string]int64, dirs ...string) {
 	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)

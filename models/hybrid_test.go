@@ -7,8 +7,8 @@ import (
 )
 
 // newKinds contains models whose layers store more than one thing. Their geometry, from
-// their config.json files, is in testdata. Those of Granite, LFM2, LongCat, Step 3.5
-// and Bailing are combined from several sources.
+// their config.json files, is in testdata. The files of Granite, LFM2, LongCat, Step 3.5
+// and Bailing were combined from several sources.
 var newKinds = []struct {
 	cacheBytes
 	engine, format string
@@ -52,8 +52,8 @@ var newKinds = []struct {
 	{cacheBytes{"zai-org--GLM-5.2-FP8", 55224, 55224, 0}, "SGLANG", "fp8_plain"},
 }
 
-// TestNewKinds reads the configurations of models whose layers store more than one
-// thing, and the whole files if they are available.
+// TestNewKinds reads the configurations of models whose layers store more than one thing.
+// It also reads the complete config.json files if they are available.
 func TestNewKinds(t *testing.T) {
 	for _, want := range newKinds {
 		for _, dir := range []string{"testdata", "../../shared/hf-configs"} {
@@ -74,8 +74,8 @@ func TestNewKinds(t *testing.T) {
 	}
 }
 
-// TestMamba reads models that store only states: layers x channels x (3 + 16) x 2 bytes,
-// even if the model's own elements are float32.
+// TestMamba reads models that store only states. They need layers x channels x (3 + 16) x
+// 2 bytes, even if the model's own elements are float32.
 func TestMamba(t *testing.T) {
 	for name, c := range map[string]struct {
 		config string

@@ -73,7 +73,8 @@ func TestEveryLayer(t *testing.T) {
 	}
 }
 
-// checkTable adds up the rows of a table.
+// checkTable checks that a table contains all layers, and that its rows add up to the plan's
+// values.
 func checkTable(t *testing.T, model string, table *plan.LayerTable) {
 	t.Helper()
 	seen := map[int]bool{}
@@ -83,10 +84,10 @@ func checkTable(t *testing.T, model string, table *plan.LayerTable) {
 		}
 	}
 	if len(seen) != table.Count() || !seen[table.First] || !seen[table.Last] {
-		t.Errorf("%s, %s: rows of %d layers, want %d to %d", model, table.Name(), len(seen), table.First, table.Last)
+		t.Errorf("%s, %s: rows for %d layers, want %d to %d", model, table.Name(), len(seen), table.First, table.Last)
 	}
 	if len(table.Sums) != 2 {
-		t.Fatalf("%s, %s: %d sums, want bytes a token and bytes a request", model, table.Name(), len(table.Sums))
+		t.Fatalf("%s, %s: %d sums, want bytes per token and bytes per request", model, table.Name(), len(table.Sums))
 	}
 	for i, s := range table.Sums {
 		var sum formula.Rat

@@ -45,7 +45,7 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestLines checks that the lines of the data fit on a screen.
+// TestLines checks that no line of the data is longer than 120 characters.
 func TestLines(t *testing.T) {
 	count := 0
 	for _, folder := range []string{"../cue/*.cue", "../cue/*/*.cue", "*.cue", "../cmd/kvbench/cli/start/*.cue"} {
@@ -64,11 +64,12 @@ func TestLines(t *testing.T) {
 		}
 	}
 	if count < 25 {
-		t.Errorf("%d files, want those of cue, models and the template", count)
+		t.Errorf("%d files, want the files in cue and models and the template", count)
 	}
 }
 
-// TestExamples reads every parameter file and finds its architecture.
+// TestExamples checks that every example model can be read, which requires finding its
+// architecture.
 func TestExamples(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -106,14 +107,15 @@ func TestKnown(t *testing.T) {
 			continue
 		}
 		if got := plain.Replace(strings.ToLower(m.Name)); got != plain.Replace(e.Name) {
-			t.Errorf("%s is named %s inside", e.File, m.Name)
+			t.Errorf("%s contains the name %s", e.File, m.Name)
 		}
 		text, err := l.Text(e)
 		if err != nil || !strings.HasPrefix(string(text), "# Source: https://") {
 			t.Errorf("%s does not begin with its source: %v", e.File, err)
 		}
 	}
-	// The examples are the same models.
+	// The example models must have the same parameters as the bundled models of the same
+	// name.
 	files, _ := filepath.Glob("../examples/model_*.yaml")
 	for _, f := range files {
 		example, err := l.Model(f, nil)

@@ -122,7 +122,7 @@ func TestPlain(t *testing.T) {
 		"dflash": {`"model_type": "qwen3", "architectures": ["DFlashDraftModel"], "block_size": 16, "num_target_layers": 64, "dflash_config": {"mask_token_id": 248070, "target_layer_ids": [1, 16, 31, 46, 61]}, "hidden_size": 5120,
 			"head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5, "sliding_window": 2048, "use_sliding_window": true, "max_window_layers": 5,
 			"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]`, 20480, 4096},
-		// Keys have 96 elements, and values are padded to this length.
+		// Keys have 96 elements, and values are padded to 96 elements.
 		"minicpm3-4b": {`"model_type": "minicpm3", "hidden_size": 2560, "num_attention_heads": 40, "num_key_value_heads": 40, "num_hidden_layers": 62, "q_lora_rank": 768, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
 			"qk_rope_head_dim": 32`, 952320, 952320},
 		"phi-4-mini": {`"model_type": "phi4", "hidden_size": 3072, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32, "max_position_embeddings": 131072, "sliding_window": 262144,
@@ -138,8 +138,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestRefused checks that models without a cache, and models that no source describes,
-// are rejected by name.
+// TestRefused checks that models without a cache, and models whose cache kvbench cannot
+// compute, are rejected with the right reason.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
@@ -162,7 +162,7 @@ func TestRefused(t *testing.T) {
 			"attn_config_sliding_window_size"},
 		"mpt-odd":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "linear"}`, "a kind of attention that kvbench does not know"},
 		"mpt-gqa":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention"}`, "the fields that it depends on are missing: attn_config_kv_n_heads"},
-		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window"},
+		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window, which kvbench does not support in this kind of model"},
 		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not support the language model inside this model"},
 		"qwen3-block":  {`"model_type": "qwen3", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36, "block_size": 16`, "block_size"},
 		"llama-cla":    {`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 2, "use_cla": true, "cla_share_factor": 2`, "cla_share_factor"},
@@ -179,7 +179,7 @@ func TestRefused(t *testing.T) {
 				text.WriteString(d.Error() + "\n")
 			}
 			if err == nil || !strings.Contains(text.String(), c.want) {
-				t.Errorf("%v, want it to say %q", text.String(), c.want)
+				t.Errorf("the error is %v, want it to contain %q", text.String(), c.want)
 			}
 		})
 	}
@@ -200,7 +200,7 @@ func TestLarge(t *testing.T) {
 	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
 }
 
-// write saves a configuration under a name, and loader reads with the bundled data.
+// write saves a configuration with these fields to a file, and returns the file's path.
 func write(t *testing.T, name, fields string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".json")
@@ -219,8 +219,8 @@ func loader(t *testing.T) *model.Loader {
 	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// TestQuoted checks that the guide shows a family exactly as in the data, and that the
-// family needs no other lines.
+// TestQuoted checks that the family shown in the guide is exactly the same as in the
+// data, and that it works without any other lines.
 func TestQuoted(t *testing.T) {
 	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
 	if err != nil {
@@ -234,7 +234,7 @@ func TestQuoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !found || !strings.Contains(string(data), "\nolmo3:"+quoted) {
-		t.Errorf("families.cue has no such lines:\nolmo3:%s", quoted)
+		t.Errorf("families.cue does not contain these lines:\nolmo3:%s", quoted)
 	}
 	shared, err := os.ReadFile("families_shared.cue")
 	if err != nil {

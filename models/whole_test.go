@@ -11,9 +11,10 @@ import (
 // wholeDir contains complete config.json files, which are not part of this repository.
 const wholeDir = "../../shared/hf-configs"
 
-// whole contains the numbers for all files in wholeDir, in the given number format or, if
-// none is given, in the file's own. The numbers are from aiconfigurator and from engines'
-// logs, or are layers * heads * (K + V) * 2. No file is rejected.
+// whole contains the numbers for the files in wholeDir, except those in wholeRequests. They
+// are for the given number format or for the format that the file specifies. The numbers are
+// from aiconfigurator and from engines' logs, or are layers * heads * (K + V) * 2. No file is
+// rejected.
 var whole = []struct {
 	format string // "" for the format in the file's own kv_cache_scheme
 	cacheBytes
@@ -61,8 +62,8 @@ var whole = []struct {
 	{"nvfp4", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 92160, 92160, 0}},
 }
 
-// wholeRequests contains files whose bytes depend on the length of a request: the bytes of
-// requests with 8,192 and 131,072 tokens.
+// wholeRequests contains the files for which the bytes per token depend on the length of
+// a request. The values are the bytes of requests with 8,192 and 131,072 tokens.
 var wholeRequests = map[string][2]int64{
 	"deepseek-ai--DeepSeek-V4-Flash": {46961664, 520080384},
 }
@@ -70,7 +71,7 @@ var wholeRequests = map[string][2]int64{
 func TestWhole(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(wholeDir, "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Skipf("no whole config.json files in %s: %v", wholeDir, err)
+		t.Skipf("there are no complete config.json files in %s: %v", wholeDir, err)
 	}
 	var known []string
 	for _, want := range whole {
@@ -96,16 +97,17 @@ func TestWhole(t *testing.T) {
 	}
 	for _, file := range files {
 		if name := strings.TrimSuffix(filepath.Base(file), ".json"); !slices.Contains(known, name) {
-			t.Errorf("%s has no number here", file)
+			t.Errorf("the test has no numbers for %s", file)
 		}
 	}
 }
 
-// TestWholeBeside checks that a file next to config.json can set the KV cache format.
+// TestWholeBeside checks that another file in the folder of config.json can set the KV
+// cache format.
 func TestWholeBeside(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(wholeDir, "nvidia--Llama-3.1-70B-Instruct-FP8.json"))
 	if err != nil {
-		t.Skipf("no whole config.json files in %s: %v", wholeDir, err)
+		t.Skipf("there are no complete config.json files in %s: %v", wholeDir, err)
 	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{

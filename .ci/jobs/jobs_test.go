@@ -39,14 +39,14 @@ import (
 
 const root = "../.."
 
-// hostile are values with a special meaning in YAML, shells, Kubernetes or Compose.
+// hostile contains values with a special meaning in YAML, shells, Kubernetes or Compose.
 var hostile = []string{
 	"plain", "a b", "it's", `say "hi"`, "line\nbreak", "$(HOME)", "$HOME", "${HOME}", "$$", "$${X:-y}", "$(touch owned)", "`id`", "-rf", "--", `back\slash`, `tail\`,
 	"*", "&a", "!x", "%s", "@x", "#x", "a #b", "a: b", "- a", "[a]", "{a}", "{{.}}", "|", ">", "?", "~", "null", "yes", "1e3", "0x10", "1:30", "ü", "\u00a0x", "\u2028",
 	"tab\there", "\x1b[31m", "\x7f", "\u0085", "\ufeffx", "\U0001f600", "\U000e0001", "'; x; '", " a ",
 }
 
-// launch writes a job of a format.
+// launch writes a job in the given format.
 func launch(t *testing.T, dir, format string, more ...string) {
 	t.Helper()
 	argv := append([]string{"launch", "--format", format, "-o", dir, "--model", "llama3.1-8b", "--page_size", "64"}, more...)
@@ -78,14 +78,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// manifests are what kubectl create -k would create.
+// manifests contains the objects that "kubectl create -k" would create.
 type manifests struct {
 	configMap *core.ConfigMap
 	service   *core.Service
 	job       *batch.Job
 }
 
-// build reads a folder as kubectl does, and decodes what it contains strictly.
+// build reads the manifests in a folder as kubectl does, and decodes them strictly.
 func build(t *testing.T, dir string) *manifests {
 	t.Helper()
 	options := krusty.MakeDefaultOptions()
@@ -116,7 +116,7 @@ func read(t *testing.T, dir string) []byte {
 	return text
 }
 
-// decode decodes manifests strictly.
+// decode decodes manifests. Unknown fields are errors.
 func decode(t *testing.T, text []byte) *manifests {
 	t.Helper()
 	m := &manifests{}
@@ -131,7 +131,7 @@ func decode(t *testing.T, text []byte) *manifests {
 		case "Job":
 			err = yaml.UnmarshalStrict([]byte(doc), &m.job)
 		default:
-			t.Fatalf("%s is not expected: %v\n%s", kind.Kind, err, doc)
+			t.Fatalf("%s is an unexpected kind: %v\n%s", kind.Kind, err, doc)
 		}
 		if err != nil {
 			t.Fatalf("%v\n%s", err, doc)
@@ -155,7 +155,7 @@ func accepted(t *testing.T, m *manifests) {
 	if err := batchv1.Convert_v1_Job_To_batch_Job(m.job, &job, nil); err != nil {
 		t.Fatal(err)
 	}
-	// The server makes a selector.
+	// The server adds these labels and a selector.
 	for _, label := range []string{batch.ControllerUidLabel, batch.JobNameLabel} {
 		job.Spec.Template.Labels[label] = "x"
 		job.Spec.Selector = meta.AddLabelToSelector(cmp.Or(job.Spec.Selector, &meta.LabelSelector{}), label, "x")
@@ -186,7 +186,8 @@ func accepted(t *testing.T, m *manifests) {
 	}
 }
 
-// published compiles the published schema of a kind, in which unknown fields are errors.
+// published compiles the published schema of a kind. In the compiled schema, unknown
+// fields are errors.
 func published(t *testing.T, file, kind string) *jsonschema.Schema {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").Output()
@@ -240,16 +241,16 @@ func TestKubernetesSchema(t *testing.T) {
 			}
 			v["spec"].(map[string]any)["surprise"] = 1
 			if kinds[kind].Validate(v) == nil {
-				t.Errorf("job %d passes with an unknown field", i)
+				t.Errorf("job %d is valid even with an unknown field", i)
 			}
 		}
 	}
 	if seen["Job"] != len(jobs) || seen["Service"] != 5 {
-		t.Errorf("%v were checked", seen)
+		t.Errorf("the numbers of objects checked are %v", seen)
 	}
 }
 
-// jobs are plans with options, and how many pods they have.
+// jobs contains the flags of jobs, and the number of pods that each job has.
 var jobs = []struct {
 	nodes int32
 	words []string
@@ -265,7 +266,7 @@ var jobs = []struct {
 	{1, []string{"--isl", "1k", "--backend", "OBJ", "--obj_access_key", "a", "--obj_secret_key", "b", "--obj_bucket_name", "c", "--secret", "s3", "--pull_secret", "registry"}},
 }
 
-// TestKubernetes decodes manifests of many jobs.
+// TestKubernetes checks the manifests of many jobs.
 func TestKubernetes(t *testing.T) {
 	for i, j := range jobs {
 		dir := filepath.Join(t.TempDir(), "job")
@@ -281,7 +282,7 @@ func TestKubernetes(t *testing.T) {
 		}
 		pod := &spec.Template.Spec
 		if m.service != nil && (m.service.Spec.ClusterIP != "None" || pod.Subdomain != m.service.Name || m.service.Spec.Selector["batch.kubernetes.io/job-name"] != m.job.Name) {
-			t.Errorf("job %d: the service gives no names to the pods: %v", i, m.service)
+			t.Errorf("job %d: the service does not provide names for the pods: %v", i, m.service)
 		}
 		for _, name := range []string{m.job.Name, m.configMap.Name} {
 			if errs := validation.IsDNS1123Label(name); errs != nil {
@@ -302,15 +303,15 @@ func TestKubernetes(t *testing.T) {
 					t.Errorf("job %d requests %v of %s, with a limit of %v", i, request, name, n)
 				}
 				if strings.HasPrefix(string(name), "hugepages-2Mi") && n.Value()%(2<<20) != 0 {
-					t.Errorf("job %d: %d bytes are not whole huge pages", i, n.Value())
+					t.Errorf("job %d: %d bytes are not a whole number of huge pages", i, n.Value())
 				}
 			}
 		}
-		// The ConfigMap contains what the command needs.
+		// The ConfigMap contains the files that the command needs.
 		for _, file := range []string{"job.sh", "points.sh", "preflight.sh"} {
 			text, err := os.ReadFile(filepath.Join(dir, file))
 			if err != nil || m.configMap.Data[file] != string(text) {
-				t.Errorf("job %d: the ConfigMap has another %s: %v", i, file, err)
+				t.Errorf("job %d: the ConfigMap has a different %s: %v", i, file, err)
 			}
 		}
 		etcd := j.nodes > 1 || slices.Contains(j.words, "nvlink")
@@ -320,7 +321,7 @@ func TestKubernetes(t *testing.T) {
 	}
 }
 
-// TestKubernetesDetails checks what fabrics, storage and secrets need.
+// TestKubernetesDetails checks the parts of a pod that fabrics, storage and secrets need.
 func TestKubernetesDetails(t *testing.T) {
 	pod := func(i int) (*core.PodSpec, *core.Container) {
 		dir := filepath.Join(t.TempDir(), "job")
@@ -340,7 +341,7 @@ func TestKubernetesDetails(t *testing.T) {
 	spec, c := pod(1)
 	limit(c, "nvidia.com/gpu", "1")
 	if c.SecurityContext == nil || !*c.SecurityContext.Privileged || !slices.Contains(c.Env, core.EnvVar{Name: "NVIDIA_GDS", Value: "enabled"}) {
-		t.Error("GDS without access to devices")
+		t.Error("the pod for GDS does not have access to devices")
 	}
 	claim, host := false, false
 	for _, v := range spec.Volumes {
@@ -358,7 +359,7 @@ func TestKubernetesDetails(t *testing.T) {
 	}
 	_, c = pod(3)
 	limit(c, "rdma/hca_shared_devices_a", "1")
-	// 1,024 tokens in pages of 64: 16 blocks of 4 MiB.
+	// 1,024 tokens in pages of 64 tokens are 16 blocks of 4 MiB.
 	limit(c, "hugepages-2Mi", "64Mi")
 	if _, ok := c.Resources.Limits["rdma/roce_gdr"]; ok || !locks(c) {
 		t.Errorf("RoCE: %v", c.Resources)
@@ -367,7 +368,7 @@ func TestKubernetesDetails(t *testing.T) {
 	limit(c, "vpc.amazonaws.com/efa", "1")
 	limit(c, "hugepages-2Mi", "5Gi")
 	if !spec.HostNetwork || spec.DNSPolicy != core.DNSClusterFirstWithHostNet {
-		t.Error("no network of the node")
+		t.Error("the pod does not use the node's network")
 	}
 	_, c = pod(5)
 	limit(c, "nvidia.com/gpu", "2")
@@ -387,8 +388,8 @@ func TestKubernetesDetails(t *testing.T) {
 	}
 }
 
-// TestKubernetesHostile checks that every value arrives unchanged, and that none is where
-// Kubernetes replaces $(NAME).
+// TestKubernetesHostile checks that every value arrives unchanged, and that Kubernetes
+// does not replace $(NAME) in any value.
 func TestKubernetesHostile(t *testing.T) {
 	for _, v := range hostile {
 		t.Run(strconv.Quote(v), func(t *testing.T) { kubernetesHostile(t, v) })
@@ -421,7 +422,7 @@ func kubernetesHostile(t *testing.T, v string) {
 			if volume.HostPath != nil {
 				got["path"] = strings.TrimPrefix(volume.HostPath.Path, "/")
 			}
-			// A name that looks like a path is one.
+			// A name that looks like a path is treated as a path.
 			if volume.PersistentVolumeClaim != nil {
 				got["claim"] = volume.PersistentVolumeClaim.ClaimName
 			}
@@ -456,7 +457,7 @@ func kubernetesHostile(t *testing.T, v string) {
 	for _, file := range []string{"job.sh", "points.sh", "preflight.sh"} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil || m.configMap != nil && m.configMap.Data[file] != string(text) {
-			t.Errorf("%q: the ConfigMap has another %s: %v", v, file, err)
+			t.Errorf("%q: the ConfigMap has a different %s: %v", v, file, err)
 		}
 	}
 }
@@ -483,11 +484,11 @@ func load(t *testing.T, dir string) (*types.Project, error) {
 	})
 }
 
-// TestCompose reads files of many jobs.
+// TestCompose checks the compose.yaml files of many jobs.
 func TestCompose(t *testing.T) {
 	for i, j := range jobs {
 		if slices.Contains(j.words, "--nodes") {
-			continue // it runs on one machine
+			continue // Docker Compose runs on one machine
 		}
 		dir := filepath.Join(t.TempDir(), "job")
 		launch(t, dir, "compose", append([]string{"--image", "nixl:1"}, j.words...)...)

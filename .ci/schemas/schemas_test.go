@@ -39,8 +39,8 @@ func fromYAML(t *testing.T, text []byte) any {
 	return v
 }
 
-// TestData checks that every example and every bundled model follows its
-// schema, and no other.
+// TestData checks that every example and every bundled model is valid for its own schema,
+// and not for any other.
 func TestData(t *testing.T) {
 	config, model := compile(t, "config"), compile(t, "model")
 	files, _ := filepath.Glob(filepath.Join(root, "examples/*.yaml"))
@@ -62,11 +62,11 @@ func TestData(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 		if wrong.Validate(v) == nil {
-			t.Errorf("%s follows the schema of another kind", file)
+			t.Errorf("%s is valid for the schema of another kind", file)
 		}
 		v.(map[string]any)["surprise"] = 1
 		if right.Validate(v) == nil {
-			t.Errorf("%s passes with an unknown key", file)
+			t.Errorf("%s is valid even with an unknown key", file)
 		}
 	}
 }
@@ -108,8 +108,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// programs builds the test binary of the command line. Depending on the name by
-// which it is started, it is kvbench or a stand-in for nixlbench.
+// programs builds the test binary of package cli. It acts as kvbench or as a fake
+// nixlbench, depending on the name under which it is started.
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -140,7 +140,7 @@ func TestResults(t *testing.T) {
 			"--backend", "POSIX", "--isl", "256", "--page_size", "64", "--num_requests", "1", "--force", "--output", "r.jsonl")...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), env)
-		// Some of the runs fail on purpose; the results show whether they did.
+		// Some runs fail on purpose. The results show whether they did.
 		out, _ := cmd.CombinedOutput()
 		t.Logf("%s", out)
 	}
@@ -179,7 +179,7 @@ func TestResults(t *testing.T) {
 		}
 		v.(map[string]any)["surprise"] = 1
 		if results.Validate(v) == nil {
-			t.Error("a result passes with an unknown key")
+			t.Error("a result is valid even with an unknown key")
 		}
 	}
 	if seen["ok"] < 5 || seen["failed"] == 0 || seen["suspect"] == 0 || params == 0 {
@@ -187,8 +187,8 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestOwn checks that the schema of models includes the architectures in a
-// folder, and that the files that init writes follow it.
+// TestOwn checks that the schema of models includes the architectures in a folder, and
+// that the files that init writes are valid for this schema.
 func TestOwn(t *testing.T) {
 	kvbench := filepath.Join(programs(t), "kvbench")
 	dir := t.TempDir()

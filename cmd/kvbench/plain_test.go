@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// unplain lists phrases that a native writer would not use, each with what to write
-// instead.
+// unplain lists phrases that native writers would not use, and what to write instead.
 var unplain = []struct {
 	phrase  *regexp.Regexp
 	instead string
@@ -48,8 +47,8 @@ var unplain = []struct {
 	{regexp.MustCompile(`\bhas no other to start\b`), "needs two processes"},
 }
 
-// TestPlainEnglish checks all text that users read: the README, the guides, the help,
-// and strings in the code and the data.
+// TestPlainEnglish checks text that users read: the README, the guides, the help, and strings
+// in the code and in CUE files.
 func TestPlainEnglish(t *testing.T) {
 	quoted := regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
 	seen := 0
@@ -57,7 +56,7 @@ func TestPlainEnglish(t *testing.T) {
 		seen++
 		for _, u := range unplain {
 			if found := u.phrase.FindString(text); found != "" {
-				t.Errorf("%s: %q: say %q", file, found, u.instead)
+				t.Errorf("%s: %q should be %q", file, found, u.instead)
 			}
 		}
 	}
@@ -91,6 +90,6 @@ func TestPlainEnglish(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 1000 {
-		t.Errorf("only %d texts seen", seen)
+		t.Errorf("only %d texts were found", seen)
 	}
 }

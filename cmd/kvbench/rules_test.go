@@ -84,7 +84,7 @@ func TestNoNamesInGo(t *testing.T) {
 		}
 	}
 	if literals < 100 {
-		t.Errorf("only %d string literals seen: the walk misses files", literals)
+		t.Errorf("only %d string literals were found, so the walk misses files", literals)
 	}
 }
 
@@ -154,15 +154,15 @@ func TestImports(t *testing.T) {
 			}
 			for lib, who := range owners {
 				if (imp == lib || strings.HasPrefix(imp, lib+"/")) && !slices.Contains(who, p.ImportPath) {
-					t.Errorf("%s imports %s: only %s may", p.ImportPath, imp, strings.Join(who, " and "))
+					t.Errorf("%s imports %s, but only %s may import it", p.ImportPath, imp, strings.Join(who, " and "))
 				}
 			}
 		}
 	}
 }
 
-// TestNoStandardLibrary checks that kvbench does not link CUE's whole standard library: see
-// data.NewContext.
+// TestNoStandardLibrary checks that kvbench does not link CUE's whole standard library;
+// see data.NewContext.
 func TestNoStandardLibrary(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "kvbench/cmd/kvbench").Output()
 	if err != nil {
@@ -173,6 +173,6 @@ func TestNoStandardLibrary(t *testing.T) {
 		t.Error("kvbench does not link the CUE package strings, which its own files import")
 	}
 	if slices.Contains(deps, "cuelang.org/go/pkg") {
-		t.Error("kvbench links CUE's whole standard library: use data.NewContext in place of cuecontext.New")
+		t.Error("kvbench links CUE's whole standard library; use data.NewContext instead of cuecontext.New")
 	}
 }

@@ -17,7 +17,8 @@ import (
 // The benchmarks in this file measure whole processes and report medians. Processes to
 // be compared take turns. docs/performance.md shows the results.
 
-// floor is a program that imports the packages that kvbench always loads, and exits.
+// floor is a program that only imports the packages that kvbench always loads, and then
+// exits.
 const floor = `package main
 
 import (
@@ -39,10 +40,9 @@ func build(b *testing.B, name, what string) string {
 	return bin
 }
 
-// copies copies a program several times and returns the paths of the copies. Depending
-// on where in memory the system caches its file, a program may be up to a tenth slower
-// or faster until the file leaves the cache. A median over several copies evens this
-// out.
+// copies copies a program several times and returns the paths of the copies. A program
+// may be up to a tenth slower or faster depending on where in memory the system caches
+// its file. The median over several copies evens this out.
 func copies(b *testing.B, bin string) []string {
 	paths := make([]string, 7)
 	for i := range paths {
@@ -55,7 +55,7 @@ func copies(b *testing.B, bin string) []string {
 		if err != nil {
 			b.Fatal(err)
 		}
-		_, err = io.Copy(struct{ io.Writer }{dst}, struct{ io.Reader }{src}) // in small pieces
+		_, err = io.Copy(struct{ io.Writer }{dst}, struct{ io.Reader }{src}) // copy in small pieces instead of letting the kernel copy the file
 		src.Close()
 		if err2 := dst.Close(); err != nil || err2 != nil {
 			b.Fatal(err, err2)
@@ -114,8 +114,8 @@ func median(costs []cost, part func(cost) time.Duration) float64 {
 func wall(c cost) time.Duration { return c.wall }
 func cpu(c cost) time.Duration  { return c.cpu }
 
-// python returns the command line of the Python tool that kvbench replaces. The
-// variable KVBENCH_PYTHON_TOOL names its folder.
+// python returns the command line of the Python tool that kvbench replaces. The environment
+// variable KVBENCH_PYTHON_TOOL contains the path of its folder.
 func python(b *testing.B) (bin, tool string) {
 	tool = os.Getenv("KVBENCH_PYTHON_TOOL")
 	if tool == "" {
@@ -216,7 +216,7 @@ func BenchmarkSweep(b *testing.B) {
 				hands = append(hands, run(b, other, handBin, fmt.Sprint(pages), "DEEPSEEK_R1,"+oneFile+","))
 			}
 			if !same(b, out.Name(), other.Name()) {
-				b.Fatal("the two do not write the same")
+				b.Fatal("the two programs do not write the same output")
 			}
 			var peak int64
 			for _, c := range sweeps {
@@ -233,7 +233,8 @@ func BenchmarkSweep(b *testing.B) {
 }
 
 // same reports whether two files have the same content. It uses little memory, because
-// the memory of this process counts toward the peak of processes that it starts.
+// the memory of this process counts toward the peak memory of the processes that it
+// starts.
 func same(b *testing.B, one, two string) bool {
 	x, err := os.Open(one)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// aio is a queue that uses Linux AIO. A batch takes two system calls.
+// aio is a queue that uses Linux AIO. A batch that fits in the queue needs two system calls.
 type aio struct {
 	context  uintptr
 	controls []aioControl

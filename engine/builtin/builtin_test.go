@@ -61,7 +61,7 @@ func TestTable(t *testing.T) {
 		lines := strings.Split(run(t, small(dir, "--op_type", op)...), "\n")
 		const heading = "Block Size (B)      Batch Size     B/W (GB/Sec)   Avg Lat. (us)  Avg Prep (us)  P99 Prep (us)  Avg Post (us)  P99 Post (us)  Avg Tx (us)    P99 Tx (us)    "
 		if lines[0] != "Creating file: "+filepath.Join(dir, "nixlbench_posix_test_file_initiator_0") || lines[2] != heading || strings.Trim(lines[3], "-") != "" {
-			t.Errorf("%s: it begins with %q", op, lines[:4])
+			t.Errorf("%s: the table begins with %q", op, lines[:4])
 		}
 		var sizes []string
 		for _, line := range lines[4:] {
@@ -97,10 +97,10 @@ func TestErrors(t *testing.T) {
 		"the builtin program does not support --initiator_seg_type VRAM: expected DRAM":                               small(dir, "--initiator_seg_type", "VRAM"),
 		"the builtin program does not support --pipeline_depth 2":                                                     small(dir, "--pipeline_depth", "2"),
 		"the builtin program does not support --recreate_xfer true":                                                   small(dir, "--recreate_xfer"),
-		"--total_buffer_size is 32767: each of 2 threads needs 4 times 4096 bytes":                                    small(dir, "--total_buffer_size", "32767"),
+		"--total_buffer_size is 32767, but each of 2 threads needs 4 times 4096 bytes":                                small(dir, "--total_buffer_size", "32767"),
 		"--posix_api_type is aio: expected AIO or POSIXAIO or URING":                                                  small(dir, "--posix_api_type", "aio"),
 		"--num_iter is 0: expected at least 1":                                                                        small(dir, "--num_iter", "0"),
-		"--num_threads is 100000: the builtin program accepts at most 256":                                            small(dir, "--num_threads", "100000"),
+		"--num_threads is 100000, but the builtin program accepts at most 256":                                        small(dir, "--num_threads", "100000"),
 		"the first block or batch size is greater than the last":                                                      small(dir, "--start_batch_size", "8"),
 		"unknown command line flag 'nope'":                                                                            small(dir, "--nope", "1"),
 		"flag '--num_iter' is missing its argument":                                                                   small(dir, "--num_iter"),
@@ -113,13 +113,13 @@ func TestErrors(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	// nixlbench 1.4.0 prints a row for this.
+	// The builtin program must report an error here, although nixlbench 1.4.0 prints a row.
 	for _, api := range apis {
 		args := []string{"--backend", "POSIX", "--filepath", dir, "--storage_enable_direct", "--start_block_size", "4097", "--max_block_size", "4097",
 			"--max_batch_size", "2", "--total_buffer_size", "8194", "--num_iter", "1", "--warmup_iter", "0", "--op_type", "WRITE", "--posix_api_type", api}
 		switch out, err := try(t, args...); {
 		case err == nil || strings.HasPrefix(err.Error(), "open ") || strings.Contains(err.Error(), "io_uring_setup"):
-			t.Skip("this file system accepts any direct I/O, or none")
+			t.Skip("this file system accepts all direct I/O, or does not support it")
 		case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at offset ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
 			t.Errorf("%s: the error is %v\n%s", api, err, out)
 		}

@@ -14,12 +14,13 @@ import (
 	"testing"
 )
 
-// TestFio compares the bandwidth with that of fio for the same job: the same blocks of a file,
-// from the same interface of the system, with the same number in flight. The two programs take
-// turns, and the test compares medians, because other programs use the disk too.
+// TestFio compares the bandwidth with fio's bandwidth for the same job. Both programs
+// transfer the same blocks of a file, use the same interface of the system, and have the
+// same number of I/Os in flight. The two programs take turns, and the test compares
+// medians, because other programs may use the disk at the same time.
 func TestFio(t *testing.T) {
 	if os.Getenv("KVBENCH_FIGURES") == "" {
-		t.Skip("measures a disk, which must not be in use: set KVBENCH_FIGURES")
+		t.Skip("set KVBENCH_FIGURES to measure a disk, which must not be in use")
 	}
 	if _, err := exec.LookPath("fio"); err != nil {
 		t.Skip("fio is not installed")
@@ -57,7 +58,7 @@ func TestFio(t *testing.T) {
 				slices.Sort(own)
 				slices.Sort(other)
 				ratio := own[runs/2] / other[runs/2]
-				t.Logf("builtin %.3f GB/s, fio %.3f GB/s: ratio %.3f", own[runs/2], other[runs/2], ratio)
+				t.Logf("builtin %.3f GB/s, fio %.3f GB/s, ratio %.3f", own[runs/2], other[runs/2], ratio)
 				switch {
 				case math.Abs(ratio-1) <= allowed:
 					return
@@ -73,12 +74,12 @@ func TestFio(t *testing.T) {
 	}
 }
 
-// fioJob is a job that both programs can do.
+// fioJob is a job that both programs can run.
 type fioJob struct {
 	op, api               string
 	direct                bool
 	block, batch, threads int64
-	times                 int64 // how often builtin transfers a batch; fio runs for a time
+	times                 int64 // how often the builtin program transfers a batch; fio runs for a fixed time
 }
 
 func (j *fioJob) measureOwn(t *testing.T, dir string) float64 {
@@ -105,14 +106,15 @@ func (j *fioJob) measureFio(t *testing.T, dir string) float64 {
 	out, err := exec.Command("fio", "--name=x", "--filename="+filepath.Join(dir, "nixlbench_posix_test_file_initiator_0"),
 		"--rw="+strings.ToLower(j.op), fmt.Sprintf("--direct=%d", direct), "--ioengine="+engine,
 		fmt.Sprintf("--bs=%d", j.block), fmt.Sprintf("--iodepth=%d", j.batch),
-		// the next batch starts when all I/Os of one have ended
+		// the next batch starts when all I/Os of the current batch have ended
 		fmt.Sprintf("--iodepth_batch_submit=%d", j.batch), fmt.Sprintf("--iodepth_batch_complete_min=%d", j.batch),
-		// each thread transfers its own piece of the file again and again; without time_based, fio
-		// would open the file again each time
+		// each thread transfers its own piece of the file repeatedly; without time_based,
+		// fio would open the file again each time
 		"--thread", fmt.Sprintf("--numjobs=%d", j.threads), "--group_reporting",
 		fmt.Sprintf("--size=%d", j.block*j.batch), fmt.Sprintf("--offset_increment=%d", j.block*j.batch),
 		"--time_based", "--runtime=500ms", "--ramp_time=100ms", "--overwrite=1",
-		// the page cache keeps the file, memory begins at a page and does not change
+		// the file remains in the page cache; buffers begin at page boundaries, and their
+		// content does not change
 		"--invalidate=0", "--fadvise_hint=0", "--iomem_align=4096", "--scramble_buffers=0", "--output-format=json").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -131,7 +133,7 @@ func (j *fioJob) measureFio(t *testing.T, dir string) float64 {
 		did = result.Jobs[0].Write
 	}
 	if did.BW == 0 {
-		t.Fatalf("fio moved no data: %s", out)
+		t.Fatalf("fio did not move any data: %s", out)
 	}
 	return float64(did.BW) / 1e9
 }

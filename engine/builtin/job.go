@@ -13,14 +13,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Name is the program's name in results that kvbench measured without nixlbench.
+// Name is the program's name in results that were measured without nixlbench.
 const Name = "builtin"
 
 // job describes the I/O to perform.
 type job struct {
 	backend, file              string
-	api                        string   // how I/Os are requested from the system
-	queues                     []string // the kinds of queues to try for that, best first
+	api                        string   // the interface used to request I/Os from the system
+	queues                     []string // the kinds of queues to try for this interface, best first
 	write, direct, check       bool
 	buffer                     int64
 	firstBlock, lastBlock      int64
@@ -54,7 +54,7 @@ func Refuse(s *schema.Schema, release string, values map[string]formula.Value) e
 			errs = append(errs, d)
 		}
 	}
-	if len(worse) > 0 { // these errors may cause the others
+	if len(worse) > 0 { // the errors in worse may have caused the errors in errs
 		return worse
 	}
 	return errs.Err()
@@ -89,11 +89,11 @@ func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 	case j.queues == nil:
 		return nil, fmt.Errorf("--%s is %s: expected %s", b.Reads["api"], diag.Printable(j.api), strings.Join(schema.Keys(b.Queues), " or "))
 	case j.threads > maxThreads:
-		return nil, fmt.Errorf("--%s is %d: the builtin program accepts at most %d", b.Reads["threads"], j.threads, maxThreads)
+		return nil, fmt.Errorf("--%s is %d, but the builtin program accepts at most %d", b.Reads["threads"], j.threads, maxThreads)
 	case j.firstBlock > j.lastBlock || j.firstBatch > j.lastBatch:
 		return nil, fmt.Errorf("the first block or batch size is greater than the last")
 	case j.lastBlock > piece/j.lastBatch:
-		return nil, fmt.Errorf("--%s is %d: each of %d threads needs %d times %d bytes", b.Reads["buffer"], j.buffer, j.threads, j.lastBatch, j.lastBlock)
+		return nil, fmt.Errorf("--%s is %d, but each of %d threads needs %d times %d bytes", b.Reads["buffer"], j.buffer, j.threads, j.lastBatch, j.lastBlock)
 	}
 	return j, nil
 }

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// queue transfers the batch of a worker.
+// queue transfers a worker's batch.
 type queue interface {
-	// post starts the I/Os of the batch. If they do not all fit in the queue, wait starts the
-	// rest.
+	// post starts the I/Os of the batch. If they do not all fit in the queue, the wait
+	// method starts the remaining ones.
 	post() error
 	// wait returns when all I/Os of the batch have ended.
 	wait() error
@@ -17,7 +17,7 @@ type queue interface {
 	close()
 }
 
-// newQueue returns a queue of the given kind, which comes from the data.
+// newQueue returns a queue of the given kind. The data names the kinds for each interface.
 func newQueue(kind string, w *worker) (queue, error) {
 	switch inFlight := max(1, min(w.batch, w.of.queue, maxQueue)); kind {
 	case "threads":
@@ -40,7 +40,7 @@ const (
 	maxInFlight = 2048
 )
 
-// threads is a queue whose I/Os each occupy an operating system thread.
+// threads is a queue in which each I/O occupies an operating system thread.
 type threads struct {
 	of     *worker
 	start  []chan bool
@@ -51,7 +51,7 @@ type threads struct {
 
 func newThreads(w *worker, inFlight int64) *threads {
 	t := &threads{of: w}
-	if inFlight == 1 { // wait performs the I/O
+	if inFlight == 1 { // the wait method performs the I/Os itself
 		return t
 	}
 	for range inFlight {
@@ -93,8 +93,8 @@ func (t *threads) close() {
 	}
 }
 
-// some transfers blocks of the batch that no other goroutine has started, until none are
-// left.
+// some transfers blocks of the batch that no other goroutine has started, until there are
+// no such blocks left.
 func (t *threads) some() {
 	for i := t.next.Add(1) - 1; i < t.of.batch; i = t.next.Add(1) - 1 {
 		if err := t.of.transfer(i, 0); err != nil {

@@ -9,10 +9,12 @@ import (
 
 // kernel is a queue in the Linux kernel.
 type kernel interface {
-	// submit submits blocks of the batch, and returns how many the kernel accepted.
+	// submit submits n blocks of the batch, beginning with the block first, and returns
+	// how many blocks the kernel accepted.
 	submit(first, n int64) (int64, error)
-	// reap waits for at least a number of I/Os, and calls ended for each I/O that has ended,
-	// with its block and its result: the number of bytes, or a negative error number.
+	// reap waits until at least the given number of I/Os have ended. It then calls ended
+	// for every I/O that has ended, with the index of the block and the result, which is
+	// the number of bytes or a negative error number.
 	reap(least int64, ended func(i, result int64)) error
 	close()
 }
@@ -25,7 +27,7 @@ type async struct {
 	posted int64 // blocks of the batch that were submitted
 	flying int64 // I/Os that have not ended
 	failed error
-	end    func(i, result int64) // the method ended, stored to avoid an allocation for each use
+	end    func(i, result int64) // the ended method, stored to avoid an allocation for each use
 }
 
 func newAsync(w *worker, k kernel, size int64) *async {
@@ -44,7 +46,7 @@ func (q *async) submit() error {
 	for q.posted < q.of.batch && q.flying < q.size {
 		n, err := q.kernel.submit(q.posted, min(q.of.batch-q.posted, q.size-q.flying))
 		if errors.Is(err, unix.EAGAIN) && q.flying > 0 {
-			return nil // there will be room when an I/O ends
+			return nil // the kernel will have room when an I/O ends
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.of.of.job.file, err)
@@ -78,8 +80,8 @@ func (q *async) reap(least int64) error {
 	return q.failed
 }
 
-// ended checks the result of a block's I/O, and transfers any missing bytes: the kernel may
-// end a large I/O early.
+// ended checks the result of a block's I/O. It transfers any missing bytes itself,
+// because the kernel may end a large I/O early.
 func (q *async) ended(i, result int64) {
 	q.flying--
 	err := error(nil)

@@ -13,8 +13,8 @@ import (
 
 var apis = []string{"AIO", "POSIXAIO", "URING"}
 
-// hook calls do when the heading of the table is written: after the file was opened, before
-// its I/O begins.
+// hook calls do when the heading of the table is written, which is after the file has
+// been opened and before its I/O begins.
 type hook struct {
 	bytes.Buffer
 	do func()
@@ -37,8 +37,8 @@ func needs(t *testing.T, api string) {
 	}
 }
 
-// TestQueues checks that each interface of the system transfers all data, even if a batch is
-// larger than the queue, and frees what it opened.
+// TestQueues checks that each interface of the system transfers all data, even if a batch
+// is larger than the queue, and that it closes everything it opened.
 func TestQueues(t *testing.T) {
 	for _, api := range apis {
 		t.Run(api, func(t *testing.T) {
@@ -85,8 +85,8 @@ func descriptors(t *testing.T) int {
 	return len(files)
 }
 
-// TestShort checks that reads which end early are errors, and that a run ends when it is
-// cancelled.
+// TestShort checks that reads that end early are errors, and that a run ends when it is
+// canceled.
 func TestShort(t *testing.T) {
 	for _, api := range apis {
 		t.Run(api, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestShort(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			out := &hook{do: cancel}
 			if err := runTo(t, ctx, out, small(dir, "--op_type", "WRITE", "--posix_api_type", api, "--num_iter", "1000000000")...); !errors.Is(err, context.Canceled) {
-				t.Errorf("cancelled: the error is %v", err)
+				t.Errorf("after cancellation, the error is %v", err)
 			}
 		})
 	}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ring is io_uring: two ring buffers in memory shared with the kernel, one for I/Os to submit
-// and one for I/Os that have ended.
+// ring is a queue that uses io_uring, which has two ring buffers in memory shared with
+// the kernel: one for I/Os to submit, and one for I/Os that have ended.
 type ring struct {
 	of       *worker
 	file     int
@@ -17,7 +17,7 @@ type ring struct {
 	entries  []ringEntry
 	tail     *uint32 // the tail index of the submission ring
 	events   []ringEvent
-	from, to *uint32 // events that have not been reaped
+	from, to *uint32 // the first event to reap and the end of the events
 }
 
 // ringParams is struct io_uring_params of linux/io_uring.h.
@@ -57,21 +57,23 @@ const (
 	ringRead   = 22 // IORING_OP_READ
 	ringWrite  = 23 // IORING_OP_WRITE
 	ringEvents = 1  // IORING_ENTER_GETEVENTS
-	// IORING_SETUP_COOP_TASKRUN: the thread learns at its next system call which I/Os have
-	// ended, without an interrupt.
+	// ringNoInterrupt is IORING_SETUP_COOP_TASKRUN. With this flag, the kernel does not
+	// interrupt the thread when an I/O ends; the thread learns about it at its next
+	// system call.
 	ringNoInterrupt = 1 << 8
-	// where the parts of the shared memory begin
+	// These are the offsets of the parts of the shared memory.
 	ringSubmitAt  = 0          // IORING_OFF_SQ_RING
 	ringEndAt     = 0x8000000  // IORING_OFF_CQ_RING
 	ringEntriesAt = 0x10000000 // IORING_OFF_SQES
-	// ringSize is the maximum size of an I/O, which ended checks.
+	// ringSize is the maximum size of an I/O. The ended method transfers the rest of a
+	// larger block.
 	ringSize = 1 << 30
 )
 
 func newRing(w *worker, inFlight int64) (queue, error) {
 	p := ringParams{flags: ringNoInterrupt}
 	file, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(inFlight), uintptr(unsafe.Pointer(&p)), 0)
-	if errno == unix.EINVAL { // before Linux 5.19
+	if errno == unix.EINVAL { // Linux before 5.19 does not know the flag
 		p = ringParams{}
 		file, _, errno = unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(inFlight), uintptr(unsafe.Pointer(&p)), 0)
 	}
@@ -139,7 +141,7 @@ func (q *ring) reap(least int64, ended func(i, result int64)) error {
 	return nil
 }
 
-// enter submits n entries, or waits for events.
+// enter submits n entries, or waits until there are at least the given number of events.
 func (q *ring) enter(n, events int64) (int64, error) {
 	flags := uintptr(0)
 	if events > 0 {

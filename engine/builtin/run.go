@@ -31,7 +31,8 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	if err != nil {
 		return err
 	}
-	// A thread that returns from the kernel must find a free processor of Go's scheduler.
+	// With too few processors in Go's scheduler, a thread that returns from the kernel
+	// would have to wait for one.
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(max(processors, int(j.threads)+2))
 	defer runtime.GOMAXPROCS(processors)
@@ -99,7 +100,7 @@ func (b *bench) open() (err error) {
 			return err
 		}
 	}
-	if !b.write { // reads must find the pattern in the file
+	if !b.write { // the pattern must come from the file, not remain in memory from above
 		clear(b.memory)
 	}
 	b.file, err = openFile(b.job.file, b.direct)
@@ -200,8 +201,7 @@ func (b *bench) workersOf(kind string, block, batch int64) ([]*worker, error) {
 	return workers, nil
 }
 
-// closeAll closes the queues at the same time, because Linux takes a long time
-// to close one.
+// closeAll closes all queues concurrently, because Linux takes a long time to close a queue.
 func closeAll(workers []*worker) {
 	var all sync.WaitGroup
 	for _, w := range workers {
@@ -221,8 +221,8 @@ func each(workers []*worker, f func(*worker) error) error {
 	return errors.Join(errs...)
 }
 
-// worker is a thread of the benchmark. Its blocks are consecutive in its part of the file and
-// in its part of the memory.
+// worker is a thread of the benchmark. It has its own part of the file and of the memory,
+// in which its blocks are consecutive.
 type worker struct {
 	of             *bench
 	at             int64 // offset of the worker's part in the file and in the memory
@@ -237,7 +237,8 @@ func (w *worker) offset(i int64) int64 { return w.at + i*w.block }
 // memory returns the memory of a block.
 func (w *worker) memory(i int64) []byte { return w.of.memory[w.offset(i):w.offset(i+1)] }
 
-// repeat transfers the batch n times, and records the times if timed is set.
+// repeat transfers the batch n times. If timed is set, it records how long each transfer
+// takes.
 func (w *worker) repeat(n int64, timed bool) error {
 	if _, ok := w.queue.(*threads); !ok {
 		runtime.LockOSThread() // the kernel reports the end of an I/O to the thread that submitted it
@@ -248,7 +249,7 @@ func (w *worker) repeat(n int64, timed bool) error {
 		if err := w.of.ctx.Err(); err != nil {
 			return err
 		}
-		begin := time.Since(start) // takes half the time that time.Now takes
+		begin := time.Since(start) // time.Since takes half as long as time.Now
 		prepared := time.Since(start)
 		if err := w.queue.post(); err != nil {
 			return err

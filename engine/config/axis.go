@@ -197,8 +197,8 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	return r.axis, r.err
 }
 
-// HasSeveral reports whether an override contains a list or range of numbers, or a list
-// of known words, although it accepts only one value.
+// HasSeveral reports whether an override that may have only one value contains a list or
+// range of numbers, or a list of known words.
 func (l *Loader) HasSeveral(o Override) bool {
 	f := l.schema.Field(o.Path)
 	if f == nil || o.Axis {
@@ -292,7 +292,7 @@ func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, lab
 		return ok
 	}
 	if at := strings.LastIndexAny(to, "x+"); at > 0 && word(to[:at]) {
-		return nil, origin.Errorf("%sthe range %q has a step, but no number to end at", label, text).WithHint("write a range of numbers and the word, such as %s..64%s,%s", from, to[at:], to[:at])
+		return nil, origin.Errorf("%sthe range %q has a step but does not end in a number", label, text).WithHint("write a range of numbers and the word, such as %s..64%s,%s", from, to[at:], to[:at])
 	}
 	if !word(to) {
 		return nil, nil

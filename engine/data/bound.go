@@ -19,7 +19,7 @@ import (
 const (
 	maxDepth   = 100     // levels of nested mappings and lists
 	maxPath    = 1000    // total size in bytes of the names on a value's path
-	maxTokens  = 300_000 // size of a CUE file in bytes
+	maxTokens  = 300_000 // tokens in a CUE file
 	maxFaults  = 100     // invalid characters in a CUE file
 	maxChain   = 1000    // consecutive operators, dots and colons in a CUE file
 	maxString  = 10_000  // size in bytes of a string or a number in a CUE file

@@ -24,7 +24,7 @@ const (
 type Origin struct {
 	Kind Source
 	Pos  diag.Pos // the position of a default, or of the value in a file
-	Name string   // the name of the flag, environment variable, command or engine
+	Name string   // the name of the flag, environment variable, setting, command or engine
 }
 
 // String returns the origin in a form that users recognize, such as file:line:col,

@@ -110,7 +110,7 @@ func parseJSON(name string, text []byte, loose func(root *Value) bool) (ast.Expr
 	if err := checkJSONText(name, text); err != nil {
 		return nil, err
 	}
-	// CUE's parser is slow on text that is far from JSON.
+	// Check the text first, because CUE's parser is slow on text that is not JSON.
 	if stdjson.Valid(text) {
 		if expr, err := json.Extract(name, text); err == nil {
 			return expr, nil

@@ -8,7 +8,8 @@ import (
 
 // Tree is an evaluated value and everything in it, except definitions, hidden fields, and
 // optional fields. CUE sorts the fields of a struct each time it lists them, and
-// evaluates again each time it looks up a path. A tree makes CUE do this only once.
+// evaluates a value each time it looks up the value's path. With a tree, CUE does this
+// only once.
 type Tree struct {
 	Value  cue.Value
 	Name   string // the name of the field; "" if the value is not a field

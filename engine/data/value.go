@@ -294,7 +294,8 @@ func (v *Value) Member(name string) *Value {
 	return nil
 }
 
-// String returns the value as written in its file, shortened to a readable length.
+// String returns the value as written in its file, shortened to a readable length. It
+// describes a list or a mapping in words.
 func (v *Value) String() string {
 	switch v.Kind {
 	case List, Mapping:

@@ -275,8 +275,8 @@ func More(file string, n int) error {
 	return &Diag{Pos: Pos{File: file}, Msg: fmt.Sprintf("and %d more", n), more: n}
 }
 
-// Shown returns the diagnostics to print. For each file, these are the first [MaxShown]
-// diagnostics and a count of the others.
+// Shown returns the diagnostics to print: all diagnostics that are not about a file and, for
+// each file, the first [MaxShown] diagnostics and a count of the others.
 func Shown(list List) List {
 	if len(list) <= MaxShown {
 		return list

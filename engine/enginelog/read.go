@@ -27,7 +27,7 @@ type Reader struct {
 	schema *schema.Schema
 	lines  []*line
 	logs   map[string]*Log // keyed by engine; "" is for lines that several engines log
-	text   bool            // whether there was a line without zero bytes
+	text   bool            // whether any line had no zero bytes, so the log is probably text
 	first  string          // the name of the first log
 }
 
@@ -54,7 +54,7 @@ type Log struct {
 type Found struct {
 	Text string // the text in the log; for a field, kvbench's name for the value
 	At   diag.Pos
-	// Num is the value of a number, and Off its maximum rounding error.
+	// Num is the value of a number, and Off is its maximum rounding error.
 	Num, Off formula.Rat
 	// Sum is the sum of the values in different lines.
 	Sum formula.Rat
@@ -73,8 +73,8 @@ type line struct {
 	seen    map[string]bool // the lines found, keyed by the text of their groups
 }
 
-// At most maxSeen different lines of each kind are read. Lines whose values are longer than
-// maxKey bytes are skipped.
+// At most maxSeen different lines of each kind are read. Lines with values longer than maxKey
+// bytes in total are skipped.
 const (
 	maxSeen = 1000
 	maxKey  = 256
@@ -94,7 +94,7 @@ func NewReader(s *schema.Schema) (*Reader, error) {
 	return r, nil
 }
 
-// Read reads a log. Messages use name for it.
+// Read reads a log. In messages, the log is called name.
 func (r *Reader) Read(name string, log io.Reader) error {
 	if r.first == "" {
 		r.first = name
@@ -251,7 +251,8 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 }
 
 // number returns the value of a number and its maximum rounding error, which is half a unit
-// of its last decimal or of the given decimal.
+// of the last decimal, or 0 if there are no decimals. decimals is the number of decimals to
+// which the engine rounds the number, in case it omitted trailing zeros.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {
@@ -276,8 +277,8 @@ func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) 
 	return num, off, err1 == nil && err2 == nil && err == nil
 }
 
-// Log returns the values that were read. It assumes that the log comes from the engine with
-// the most kinds of lines in it.
+// Log returns the values that were read. It assumes that the log comes from the engine for
+// which the most kinds of lines were found.
 func (r *Reader) Log() (*Log, error) {
 	log := &Log{}
 	for _, engine := range schema.Keys(r.logs) {
@@ -305,7 +306,7 @@ func (r *Reader) Log() (*Log, error) {
 		if f.Text = schema.NearestRelease(logged, r.schema.Cache.Get().Releases[log.Engine]); f.Text == "" {
 			delete(log.Fields, schema.EngineReleaseVar)
 		} else if f.Text != logged {
-			log.Notes = append(log.Notes, diag.Notef(f.At, "the log is from %s %s: using the rules of %s, the nearest that kvbench knows", log.Engine, diag.Printable(logged), f.Text))
+			log.Notes = append(log.Notes, diag.Notef(f.At, "the log is from %s %s: using the rules of %s, the nearest release that kvbench knows", log.Engine, diag.Printable(logged), f.Text))
 		}
 	}
 	for name, f := range log.implied {

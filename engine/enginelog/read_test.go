@@ -56,7 +56,7 @@ func TestExamples(t *testing.T) {
 			}
 		}
 		for _, e := range l.Examples {
-			// Use only this line: other lines could hide that it finds nothing.
+			// Use only this kind of line. Other kinds could hide that its pattern finds nothing.
 			s.Logs.Set(&schema.Logs{Lines: logs.Lines[i : i+1], Values: logs.Values})
 			log, err := read(t, s, strings.NewReader("(EngineCore pid=1) INFO 08-20 "+e.Line+" and more\r\n"))
 			if err != nil {
@@ -86,15 +86,15 @@ func TestExamples(t *testing.T) {
 			}
 			for name := range log.Values {
 				if _, ok := e.Expect[name]; !ok {
-					t.Errorf("%q: %s is found and not expected", e.Line, name)
+					t.Errorf("%q: %s is found but not expected", e.Line, name)
 				}
 			}
 		}
 	}
 }
 
-// TestUnread checks that lines that, according to the data, are not compared are not read,
-// and that the data contains a reason.
+// TestUnread checks that kvbench reads no values from the lines that the data lists as not
+// compared, and that the data contains a reason for each of these lines.
 func TestUnread(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -108,7 +108,7 @@ func TestUnread(t *testing.T) {
 			t.Errorf("%s: found %v", u.Has, log.Values)
 		}
 		if u.Has == "" || u.Says == "" || u.Why == "" {
-			t.Errorf("%+v: a text is missing", u)
+			t.Errorf("%+v: a string is missing", u)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestNewLine checks that support for a new log line needs only data.
+// TestNewLine checks that support for a new log line requires only new data.
 func TestNewLine(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -168,7 +168,7 @@ func TestNewLine(t *testing.T) {
 	}
 }
 
-// TestBounds checks that long lines and many different lines are read within bounds.
+// TestBounds checks how very long lines, very long numbers and many repeated lines are read.
 func TestBounds(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -180,11 +180,12 @@ func TestBounds(t *testing.T) {
 	if err != nil || log.Values["tokens"].Num != formula.Int(5) || log.Values["tokens"].At.Line != 2 {
 		t.Errorf("%+v, %v", log, err)
 	}
-	// Text with this many digits does not count as a number.
+	// A number with this many digits is ignored.
 	if log, err := read(t, s, strings.NewReader("GPU KV cache size: "+strings.Repeat("1", 1000)+" tokens\nblock_size=64\n")); err != nil || log.Values["tokens"] != nil {
 		t.Errorf("%+v, %v", log, err)
 	}
-	// If lines differ, the smallest value is used, with one note. Equal lines count once.
+	// If lines have different values, the smallest value is used, and there is one note. Equal
+	// lines count only once.
 	text = strings.Repeat("Available KV cache memory: 3.00 GiB\nAvailable KV cache memory: 2.00 GiB\n", 100)
 	log, err = read(t, s, strings.NewReader(text))
 	if v := log.Values["memory"]; err != nil || v.Num != formula.Int(2*gib) || v.Sum != formula.Int(5*gib) || v.At.Line != 2 || len(log.Notes) != 1 {
@@ -205,8 +206,8 @@ func TestEngineOfLog(t *testing.T) {
 		{"LLM engine (v0.24.1) with config: kv_cache_dtype=auto", "VLLM", "0.24.0"},
 		{"LLM engine (v1.0.0) with config: kv_cache_dtype=auto", "VLLM", "0.26.0"},
 		{"[TensorRT-LLM][INFO] Number of tokens per block: 32.", "TRTLLM", ""},
-		// only releases before 0.21 log a separate line; kvbench uses the rules of 0.22.1 for
-		// them
+		// Only releases before 0.21 log the concurrency in a separate line. For these releases,
+		// kvbench uses the rules of 0.22.1.
 		{"GPU KV cache size: 5 tokens", "VLLM", "0.22.1"},
 		{"GPU KV cache size: 5 tokens, Maximum concurrency for 5 tokens per request: 1.00x", "VLLM", ""},
 		{"Stored 31 out of total 31 tokens. size: 0.0040 gb", "", ""},

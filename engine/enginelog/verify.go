@@ -28,7 +28,7 @@ type Number struct {
 	Value             formula.Rat
 }
 
-// Finding compares a number in a log with the computed number.
+// Finding is the result of comparing a number in a log with the computed number.
 type Finding struct {
 	What, Unit       string
 	At               diag.Pos
@@ -55,7 +55,7 @@ type Step struct {
 	Line int
 }
 
-// verifier evaluates the checks of the schema.
+// verifier evaluates the schema's checks.
 type verifier struct {
 	log     *Log
 	logs    *schema.Logs
@@ -111,7 +111,7 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.
 
 func key(list string, i int, field string) string { return fmt.Sprintf("%s.%d.%s", list, i, field) }
 
-// compile compiles the formulas of the schema.
+// compile compiles the schema's formulas for logs.
 func (v *verifier) compile() error {
 	scope := formula.NewScope()
 	declared := map[string]bool{}
@@ -210,12 +210,13 @@ func (v *verifier) load(req *plan.Request) (*plan.Plan, error) {
 	return pl, nil
 }
 
-// batchVar is the number of I/Os of one size.
+// batchVar is the name of the quantity for the number of I/Os of one size.
 const batchVar = "batch_size"
 
 func valueOf(n formula.Rat) formula.Value { return formula.Value{Kind: formula.Num, Num: n} }
 
-// num evaluates a number. It returns false if the log lacks a value that the number needs.
+// num returns the number that a formula yields, or false if the log lacks a value that the
+// formula needs.
 func (v *verifier) num(name string) (formula.Rat, bool) {
 	ref, ok := v.prog.Ref(name)
 	if !ok {
@@ -225,7 +226,7 @@ func (v *verifier) num(name string) (formula.Rat, bool) {
 	return n, err == nil
 }
 
-// holds evaluates a condition.
+// holds reports whether a condition is true.
 func (v *verifier) holds(name string) bool {
 	ref, ok := v.prog.Ref(name)
 	if !ok {
@@ -235,8 +236,8 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns one finding for each name among the checks that apply. If a check
-// compares every line, its finding is for the first line that differs.
+// findings returns one finding for each check name, if a check with that name applies. If a
+// check compares every line, its finding is for the first line that differs.
 func (v *verifier) findings() []Finding {
 	var list []Finding
 	for i := range v.logs.Checks {
@@ -251,8 +252,8 @@ func (v *verifier) findings() []Finding {
 	return list
 }
 
-// first returns the first finding with the given name that differs or, if none
-// differs, the first finding with that name.
+// first returns the first finding with the given name whose numbers differ or, if there is
+// no such finding, the first finding with that name.
 func (v *verifier) first(what string) (first Finding, found bool) {
 	for _, row := range v.rows(what) {
 		v.use(row)
@@ -294,7 +295,7 @@ func (v *verifier) rows(what string) []map[string]*Found {
 	return []map[string]*Found{nil}
 }
 
-// use sets the log's values to those of a line.
+// use sets the log's values to the values in a line.
 func (v *verifier) use(row map[string]*Found) {
 	v.row = row
 	for name, f := range row {
@@ -371,7 +372,7 @@ func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok boo
 }
 
 // equation looks for another way to compute the logged number. It returns the reason why
-// the engine may compute it in that way, or "".
+// the engine may compute the number in that way, or "".
 func (v *verifier) equation(f *Finding) string {
 	for j, cause := range v.logs.Checks[f.check].Causes {
 		if n, ok := v.num(key("checks", f.check, key("causes", j, "computed"))); ok {
@@ -395,9 +396,10 @@ func (v *verifier) perhaps(f *Finding) string {
 	return ""
 }
 
-// explain looks for configurations that make unequal numbers equal. It prefers a
-// configuration that does not make other numbers unequal, then one that does, and then one
-// for which the engine must also have computed the number in another way.
+// explain looks for configurations that make unequal numbers equal. It prefers a configuration
+// that does not make other numbers unequal. If there is none, it uses, in this order: a
+// possible cause that cannot be confirmed, a configuration that makes other numbers unequal,
+// or a configuration for which the engine must also have computed the number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {
@@ -450,8 +452,8 @@ func orElse(text, other string) string {
 	return text
 }
 
-// with returns a copy of the request with different values for configuration fields, the
-// flags that set these values, and whether any value is different.
+// with returns a copy of the request in which configuration fields are set to the given
+// values, and the flags that set these values. changed is true if any value is different.
 func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)

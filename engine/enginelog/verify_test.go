@@ -30,7 +30,7 @@ type finding struct {
 	why              string // part of the cause
 }
 
-// Models with unknown names; their sizes are chosen to match their logs.
+// Models whose names are unknown. Their sizes were chosen to match the logs.
 const (
 	qwen14b = "model_name: x\narchitecture: attention\nnum_layers: 48\nnum_kv_heads: 8\nhead_dim: 128\n" + bf16
 	tiny    = "model_name: x\narchitecture: attention\nnum_layers: 22\nnum_kv_heads: 4\nhead_dim: 64\n" + bf16
@@ -52,8 +52,8 @@ const (
 		"linear_key_head_dim: 128\nlinear_num_value_heads: 48\nlinear_value_head_dim: 128\n" + bf16
 )
 
-// logs contains excerpts of logs from public issues, in the format that engines write, with
-// numbers that were computed by hand. Each row is named after an issue.
+// logs contains excerpts of logs, most of them from public issues, with expected numbers that
+// were computed by hand. The from field names the issue or describes the log.
 var logs = []struct {
 	from, model string
 	flags       string // configuration fields as name=value
@@ -193,7 +193,7 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfe
 			{"tokens", 2, 975424, 975424, true, ""},
 			{"memory", 1, 43.67 * gib, (975424 + 64) * 48068, true, ""},
 		}},
-	// 18 layers with a window and 18 without: 1024 B of keys per token and layer
+	// 18 layers with a window and 18 without; 1024 B of keys per token and layer
 	{from: "two pools", model: "gpt-oss-120b", log: `
 Use sliding window memory pool. full_layer_tokens=500000, swa_layer_tokens=400000
 KV Cache is allocated. dtype: torch.bfloat16, #tokens: 400000, K size: 6.87 GB, V size: 6.87 GB
@@ -419,7 +419,7 @@ KV Cache is allocated. #tokens: 400000, K size: 24.41 GB, V size: 24.41 GB`,
 	{from: "another format", model: "llama3.1-8b", flags: "kvcache_quant_mode=fp8", log: `
 Available KV cache memory: 3.81 GiB
 GPU KV cache size: 31,232 tokens`,
-		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format of the cache is different (--kvcache_quant_mode bf16)"}}},
+		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format is different (--kvcache_quant_mode bf16)"}}},
 	// 62 x 1152 B, not 61
 	{from: "draft layers", model: "deepseek-r1", log: `
 Available KV cache memory: 6.65 GiB
@@ -444,7 +444,7 @@ Chunked prefill is enabled with max_num_batched_tokens=8192.
 Available KV cache memory: 64.68 GiB
 GPU KV cache size: 626,949 tokens, Maximum concurrency for 262,144 tokens per request: 2.39x`,
 		want: []finding{
-			// 1024 fewer or more blocks in each of 5 groups: F 16384, 2560 more pages
+			// 16384 instead of 8192 tokens in flight: 512 more blocks in each of 5 groups
 			{"memory", 2, 64.68 * gib, 626949.0 / 262144 * (11077 + 2560) * 2621440, false, "--engine_release 0.25.1"},
 			{"concurrency", 3, 2.39, 626949.0 / 262144, true, ""},
 		}},

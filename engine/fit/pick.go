@@ -200,9 +200,9 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	return "omit one of them"
 }
 
-// words returns a flag as messages show it, and the range of releases that have it. The
-// flag is shown with its value if some releases that have the flag do not support the
-// value.
+// words returns a flag as messages show it, and the range of releases that have it. If some
+// of these releases do not support the flag's value, words adds the value to the flag, and
+// returns the range of releases that support both.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {

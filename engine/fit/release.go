@@ -40,7 +40,7 @@ const (
 type Release struct {
 	// Slots are the release's flags, sorted by name.
 	Slots []Slot
-	// From names, in messages, the setting that selected the release.
+	// From is the name, in messages, of the setting that selected the release.
 	From string
 
 	bench   *schema.Nixlbench

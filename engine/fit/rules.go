@@ -11,9 +11,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Resolve returns the flags that do not have their default values: those set by the user,
-// and those that the backend's rules derive from the source and destination. It also sets
-// the source and destination in the request's configuration.
+// Resolve returns the flags that are set: those that the user set, and those that the
+// backend's rules derive from the source and destination. It also sets the source and
+// destination in the request's configuration.
 func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 	if err := r.checkGiven(req); err != nil {
 		return nil, err

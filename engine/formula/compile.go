@@ -181,7 +181,7 @@ func (c *compiler) visit(r Ref) {
 		return
 	}
 	c.state[r] = open
-	c.p.slots[r].lacks = c.find != nil // true until bind determines it, because a value cannot depend on itself
+	c.p.slots[r].lacks = c.find != nil // true until bind sets it, so a formula that depends on itself has no value
 	c.path = append(c.path, r)
 	for _, u := range c.p.slots[r].uses {
 		if c.state[u] == open && c.find == nil {

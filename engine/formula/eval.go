@@ -389,11 +389,16 @@ func (f *Frame) divZero(at place, a Rat, op string, b Rat) Rat {
 	return f.fail(at, "division by zero: %s %s %s", term(a), op, term(b))
 }
 
-// index checks that i is a valid index for a list with n elements.
-func (f *Frame) index(at place, i Rat, n int) (int, bool) {
+// index checks that i is a valid index for a list with n elements, or for a string with n
+// characters.
+func (f *Frame) index(at place, i Rat, kind Kind, n int) (int, bool) {
 	if i.IsInt() && i.n >= 0 && i.n < int64(n) {
 		return int(i.n), true
 	}
-	f.fail(at, "index %s is out of range: the list has %s, counted from 0", i, plural(n, "element", "elements"))
+	size := "list has " + plural(n, "element", "elements")
+	if kind == Str {
+		size = "string has " + plural(n, "character", "characters")
+	}
+	f.fail(at, "index %s is out of range: the %s, counted from 0", i, size)
 	return 0, false
 }

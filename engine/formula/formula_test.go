@@ -184,6 +184,8 @@ func TestErrors(t *testing.T) {
 		{"2 * engine", "f.cue:7:14: formula of x: \"*\" needs a number, not a string\n    2 * engine\n        ^"},
 		{"1 / (heads - 8)", "f.cue:7:12: formula of x: division by zero: 1 / 0\n    1 / (heads - 8)\n      ^"},
 		{"layers * 9000000000000000000", "f.cue:7:17: formula of x: 61 * 9000000000000000000 does not fit in 64 bits\n    layers * 9000000000000000000\n           ^"},
+		{"sizes[3]", "f.cue:7:16: formula of x: index 3 is out of range: the list has 3 elements, counted from 0\n    sizes[3]\n          ^"},
+		{"engine[3]", "f.cue:7:17: formula of x: index 3 is out of range: the string has 3 characters, counted from 0\n    engine[3]\n           ^"},
 		{"never + 1", "f.cue:7:10: formula of x: \"never\" is not set\n    never + 1\n    ^"},
 		{"never ?? 1 + heads", "f.cue:7:21: formula of x: parentheses are missing around the ?? or around what follows it\n    never ?? 1 + heads\n               ^\n  hint: write (x ?? y) + z, or x ?? (y + z)"},
 		{"double ?? 1", "f.cue:7:10: formula of x: \"??\" tests whether an input is set, but double is computed\n    double ?? 1\n    ^"},

@@ -423,7 +423,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 		k.errorf(n.Location().From, "only lists, strings and tables can be indexed, not %s", list.kind)
 		list = brokenCode
 	}
-	index := k.need(n.Property, Num, "a list index")
+	index := k.need(n.Property, Num, "an index")
 	if index.kind == broken || list.kind == broken {
 		return brokenCode
 	}
@@ -431,7 +431,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 	if list.kind == NumList {
 		return code{kind: Num, num: func(f *Frame) Rat {
 			l := list.nums(f)
-			if i, ok := f.index(at, i(f), len(l)); ok {
+			if i, ok := f.index(at, i(f), list.kind, len(l)); ok {
 				return l[i]
 			}
 			return Rat{}
@@ -440,7 +440,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 	if list.kind == Str {
 		return code{kind: Str, str: func(f *Frame) string {
 			l := []rune(list.str(f))
-			if i, ok := f.index(at, i(f), len(l)); ok {
+			if i, ok := f.index(at, i(f), list.kind, len(l)); ok {
 				return string(l[i])
 			}
 			return ""
@@ -448,7 +448,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 	}
 	return code{kind: Str, str: func(f *Frame) string {
 		l := list.strs(f)
-		if i, ok := f.index(at, i(f), len(l)); ok {
+		if i, ok := f.index(at, i(f), list.kind, len(l)); ok {
 			return l[i]
 		}
 		return ""

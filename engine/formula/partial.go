@@ -150,8 +150,8 @@ func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 // use.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
-// Wrong returns the errors in a formula of a partial program that do not depend
-// on the values of its inputs.
+// Wrong returns an error if a formula of a partial program fails regardless of the values of
+// its inputs.
 func (p *Program) Wrong(r Ref) error {
 	if d := p.wrong[r]; d != nil {
 		return d

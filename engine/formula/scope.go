@@ -7,9 +7,10 @@
 // evaluation.
 //
 // Numbers are exact: see [Rat]. Only functions that are documented to round do so; see
-// [Functions]. A number that does not fit, a division by zero and a missing value are
-// errors that point into the formula's text. Evaluation is lazy and deterministic, and
-// always terminates: formulas cannot loop, and cannot read the clock or the environment.
+// [Functions]. A number that does not fit in 64 bits, a division by zero, and a missing
+// value are errors that point into the formula's text. Evaluation is lazy and
+// deterministic, and always terminates: formulas cannot loop, and cannot read the clock or
+// the environment.
 //
 // The operators are:
 //

@@ -195,8 +195,7 @@ type Source struct {
 	Pos  diag.Pos // the position of the first character
 	// Facts are known only for kvbench's own formulas.
 	Facts Facts
-	// Local maps each name that only this formula can use to the full name that it refers
-	// to.
+	// Local maps each short name that the formula can use to the full name that it refers to.
 	Local map[string]string
 	// From is the text that the user wrote, if Text is derived from it.
 	From *Written

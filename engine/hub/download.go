@@ -135,7 +135,7 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	if h.sendsToken(req.URL) {
 		req.Header.Set("Authorization", "Bearer "+h.Token)
 	}
-	// The server itself reports the commit, not the server that it redirects to.
+	// Only the server itself can report the commit, not a server that it redirects to.
 	seen := func(resp *http.Response) {
 		if a.commit == "" && origin(resp.Request.URL) == origin(req.URL) {
 			a.commit = resp.Header.Get(commitHeader)
@@ -192,14 +192,14 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
 // sendsToken reports whether to send the token to the server. It returns false if others
-// could read the token on the way.
+// could read the token in transit.
 func (h *Hub) sendsToken(u *url.URL) bool {
 	host := u.Hostname()
 	ip := net.ParseIP(host)
 	return h.Token != "" && (u.Scheme == "https" || host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// failed explains why there was no response.
+// failed returns an error that explains why there was no response.
 func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // omit the URL, because the message begins with the address
@@ -228,24 +228,24 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	return wrong("returned an invalid response: %s", text)
 }
 
-// refused describes a response that does not contain the file.
+// refused returns an error that explains a response without the file.
 func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response, r Repo, name string) error {
-	const login = "set HF_TOKEN to a token that can read it"
+	const login = "set HF_TOKEN to a token that can read this model"
 	page := h.Endpoint + "/" + r.id()
 	switch code := resp.Header.Get(codeHeader); {
 	case code == "GatedRepo":
 		d := wrong("restricts this model to users who accepted its terms (%d)", resp.StatusCode)
-		return d.WithHint("accept them at %s, and set HF_TOKEN", page)
+		return d.WithHint("accept the terms at %s, and set HF_TOKEN", page)
 	case resp.StatusCode == http.StatusUnauthorized && h.Token == "":
 		return wrong("does not have this model, or restricts access to it (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusUnauthorized && !h.sendsToken(resp.Request.URL):
-		return wrong("requires a token (401), which is sent over https only")
+		return wrong("requires a token (401), which kvbench sends only over https")
 	case resp.StatusCode == http.StatusUnauthorized:
 		return wrong("does not have this model, or does not accept the token (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusForbidden:
 		return wrong("denies access (403)").WithHint("%s; see %s", login, page)
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return wrong("is behind a proxy that requires a password (407)").WithHint("you can include it in HTTPS_PROXY")
+		return wrong("is behind a proxy that requires a password (407)").WithHint("you can include the password in HTTPS_PROXY")
 	case resp.StatusCode == http.StatusTooManyRequests:
 		return wrong("is rate-limiting requests (429)").WithHint("try again later, or with a token in HF_TOKEN")
 	case resp.StatusCode == http.StatusNotFound && code == "RevisionNotFound":
@@ -253,7 +253,7 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	case resp.StatusCode == http.StatusNotFound && code == "RepoNotFound":
 		return wrong("does not have this model (404)").WithHint("check the name")
 	case resp.StatusCode == http.StatusNotFound && code == noEntry:
-		return wrong("does not have %s of this model (404)", name)
+		return wrong("does not have %s for this model (404)", name)
 	case resp.StatusCode == http.StatusNotFound:
 		return wrong("did not find the model, the revision or %s (404)", name).WithHint("check the name")
 	}

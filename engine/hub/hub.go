@@ -16,7 +16,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// Scheme is the prefix of a repository name that is used instead of a model.
+// Scheme is the prefix that marks the name of a model as a Hugging Face repository.
 const Scheme = "hf:"
 
 const (
@@ -31,7 +31,7 @@ const (
 	maxRevision = 200
 	maxRef      = 100 // maximum size of a file that contains a commit
 	maxToken    = 4096
-	absent      = ".no_exist" // folder that records names that do not exist in a commit
+	absent      = ".no_exist" // folder that records which files do not exist in a commit
 )
 
 // Repo is a model repository at a revision.
@@ -152,7 +152,8 @@ func isTrue(name string) bool {
 // variable returns the path in an environment variable.
 func variable(name string) string { return expand(os.Getenv(name)) }
 
-// expand replaces ~ and variables in a path. Variables that are not set remain unchanged.
+// expand replaces ~ and variables in a path. Variables that are not set are left in the path,
+// in the form ${NAME}.
 func expand(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -222,7 +223,7 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 	if _, err := os.Lstat(file); err == nil {
 		return "", missing("it is a link to a file that no longer exists")
 	}
-	return "", missing("the snapshot of revision " + r.revision() + " does not have it")
+	return "", missing("the snapshot of revision " + r.revision() + " does not contain this file")
 }
 
 // commit returns the commit that the revision refers to in the cache, or the reason why
@@ -234,7 +235,7 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	ref := filepath.Join(h.folder(r), "refs", filepath.FromSlash(commit))
 	info, err := os.Stat(ref)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRef {
-		return "", "it has no revision " + commit
+		return "", "the cache does not have revision " + commit
 	}
 	data, _, err := input.ReadAll(ref, maxRef, nil)
 	if err != nil {
@@ -246,8 +247,8 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache for this commit nor
-// recorded there by huggingface_hub as missing on the server.
+// lacks lists the files that are neither in the cache for this commit nor recorded there as
+// missing on the server.
 func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {

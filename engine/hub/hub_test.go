@@ -117,8 +117,8 @@ func parse(t *testing.T, word string) hub.Repo {
 	return r
 }
 
-// TestFind checks that files are found in huggingface_hub's cache layout, including its
-// links.
+// TestFind checks that files are found in a cache with huggingface_hub's layout, including
+// files that are links.
 func TestFind(t *testing.T) {
 	cache := t.TempDir()
 	repo := filepath.Join(cache, "models--Qwen--Qwen3-8B")
@@ -152,13 +152,13 @@ func TestFind(t *testing.T) {
 		"hf:Qwen/Qwen3-8B@refs/pr/1":                  "",
 		"hf:Qwen/Qwen3-8B@" + commit:                  "",
 		"hf:Qwen/Qwen3-8B@gone":                       "it is a link to a file that no longer exists",
-		"hf:Qwen/Qwen3-8B@dangling":                   "the snapshot of revision dangling does not have it",
+		"hf:Qwen/Qwen3-8B@dangling":                   "the snapshot of revision dangling does not contain this file",
 		"hf:Qwen/Qwen3-8B@odd":                        "refs/odd does not contain a commit",
-		"hf:Qwen/Qwen3-8B@large":                      "it has no revision large",
-		"hf:Qwen/Qwen3-8B@refs":                       "it has no revision refs",
-		"hf:Qwen/Qwen3-8B@v1":                         "it has no revision v1",
+		"hf:Qwen/Qwen3-8B@large":                      "the cache does not have revision large",
+		"hf:Qwen/Qwen3-8B@refs":                       "the cache does not have revision refs",
+		"hf:Qwen/Qwen3-8B@v1":                         "the cache does not have revision v1",
 		"hf:Qwen/Qwen3-8B@" + strings.Repeat("a", 40): "it is not a regular file",
-		"hf:a/b": "the snapshot of revision main does not have it",
+		"hf:a/b": "the snapshot of revision main does not contain this file",
 		"hf:a/c": "config.json not found in the Hugging Face cache, " + cache,
 	} {
 		got, err := h.Find(parse(t, word), main)
@@ -191,8 +191,8 @@ func read(t *testing.T, file string) string {
 	return string(data)
 }
 
-// TestDownload checks that both files are saved in the cache, where huggingface_hub and
-// the next run find them.
+// TestDownload checks that downloaded files are saved in the cache, where huggingface_hub
+// and the next run of kvbench find them.
 func TestDownload(t *testing.T) {
 	var asked []string
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -213,7 +213,7 @@ func TestDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{"/Qwen/Qwen3-8B/resolve/refs%2Fpr%2F1/config.json", "/Qwen/Qwen3-8B/resolve/" + commit + "/hf_quant_config.json"}; !slices.Equal(asked, want) {
-		t.Errorf("asked for %v", asked)
+		t.Errorf("requested %v", asked)
 	}
 	file, err := h.Find(r, main)
 	if err != nil {
@@ -221,10 +221,10 @@ func TestDownload(t *testing.T) {
 	}
 	repo := filepath.Join(h.Cache, "models--Qwen--Qwen3-8B")
 	if want := filepath.Join(repo, "snapshots", commit, main); file != want || read(t, file) != config {
-		t.Errorf("%s holds %s", file, read(t, file))
+		t.Errorf("%s contains %s", file, read(t, file))
 	}
 	if got := read(t, filepath.Join(filepath.Dir(file), more)); got != quant {
-		t.Errorf("%s holds %s", more, got)
+		t.Errorf("%s contains %s", more, got)
 	}
 	if got := read(t, filepath.Join(repo, "refs", "refs", "pr", "1")); got != commit {
 		t.Errorf("the reference is %s", got)
@@ -303,7 +303,7 @@ func TestComplete(t *testing.T) {
 			t.Error(err)
 		}
 		if !slices.Equal(asked, want) {
-			t.Errorf("asked for %v, want %v", asked, want)
+			t.Errorf("requested %v, want %v", asked, want)
 		}
 	}
 	ask := "/a/b/resolve/" + other + "/" + more
@@ -312,7 +312,7 @@ func TestComplete(t *testing.T) {
 	h.Offline = ""
 	download(ask)
 	if got := read(t, file); got != quant {
-		t.Errorf("%s holds %q", more, got)
+		t.Errorf("%s contains %q", more, got)
 	}
 	download()
 
@@ -326,8 +326,8 @@ func TestComplete(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, ".no_exist", other, more)); err != nil {
 		t.Error(err)
 	}
-	// If it is unknown whether a file exists, there must be an error, because the file may
-	// change every number.
+	// If kvbench cannot find out whether a file exists, it must report an error, because the
+	// file may change every number.
 	os.RemoveAll(filepath.Join(dir, ".no_exist"))
 	h.Endpoint = "http://127.0.0.1:1"
 	if err := h.Download(r, main, more); err == nil || !strings.Contains(err.Error(), "cannot be reached") {
@@ -348,7 +348,7 @@ func TestRedirect(t *testing.T) {
 		fmt.Fprint(w, config)
 	}))
 	defer cdn.Close()
-	// The same name with another port is a different server.
+	// The same host name with another port is a different server.
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/old/") {
 			http.Redirect(w, r, strings.Replace(r.URL.Path, "/old/", "/new/", 1), http.StatusTemporaryRedirect)
@@ -374,7 +374,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestNoToken checks that the token is sent only over https, or to this machine.
+// TestNoToken checks that the token is not sent to another machine over plain http.
 func TestNoToken(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
@@ -389,7 +389,7 @@ func TestNoToken(t *testing.T) {
 	defer func(old func(*http.Request) (*url.URL, error)) { transport.Proxy = old }(transport.Proxy)
 	transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
 	err := h.Download(parse(t, "hf:a/b"), main)
-	if err == nil || !strings.Contains(err.Error(), "sent over https only") {
+	if err == nil || !strings.Contains(err.Error(), "kvbench sends only over https") {
 		t.Error(err)
 	}
 }
@@ -440,7 +440,7 @@ func TestRefused(t *testing.T) {
 		"404":       {status(404, ""), "did not find the model, the revision or config.json (404)"},
 		"repo":      {status(404, "RepoNotFound"), "does not have this model (404)"},
 		"revision":  {status(404, "RevisionNotFound"), "does not have revision main of this model (404)"},
-		"entry":     {status(404, "EntryNotFound"), "does not have config.json of this model (404)"},
+		"entry":     {status(404, "EntryNotFound"), "does not have config.json for this model (404)"},
 		"proxy":     {status(407, ""), "is behind a proxy that requires a password (407)"},
 		"429":       {status(429, ""), "is rate-limiting requests (429)"},
 		"503":       {status(503, ""), "answered with status 503"},
@@ -468,7 +468,7 @@ func TestRefused(t *testing.T) {
 					return
 				}
 			}
-			t.Error("all of it was read")
+			t.Error("the whole response was read")
 		}, "returned a config.json larger than 8 MiB"},
 		"headers": {func(w http.ResponseWriter, r *http.Request) {
 			for i := range 100 {
@@ -556,7 +556,7 @@ func TestSettings(t *testing.T) {
 		{func(h *hub.Hub) { h.Cache = "~/.cache/huggingface/hub" }, "unknown home folder"},
 		{func(h *hub.Hub) { h.Endpoint = "http://127.0.0.1:1" }, "http://127.0.0.1:1 cannot be reached"},
 	} {
-		h := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server is asked") })
+		h := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server received a request") })
 		test.set(h)
 		err := h.Download(parse(t, "hf:a/b"), main)
 		if err == nil || !strings.HasPrefix(err.Error(), "hf:a/b: "+test.want) {

@@ -49,8 +49,9 @@ type Config struct {
 }
 
 // Read reads a configuration. If it contains a nested configuration for a language model,
-// the nested fields override the outer ones. Read returns an error if a field that should
-// be a mapping is not one, because its value would otherwise be ignored.
+// the nested fields override the outer ones, except for those that describe the whole
+// model. Read returns an error if a field that should be a mapping is not one, because its
+// value would otherwise be ignored.
 func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, error) {
 	var errs diag.List
 	for _, name := range slices.Concat(common.Texts, common.Mappings) {

@@ -39,8 +39,9 @@ type key struct {
 	want formula.Kind
 }
 
-// ref returns a reference to a formula of the program. If there is no condition, it
-// returns the zero reference, which refers to the layer number and reads no fields.
+// ref returns a reference to a formula of the program. For an empty formula, such as the
+// condition of a rule that has none, it returns the zero reference, which refers to the
+// layer number and reads no fields.
 func (p *program) ref(f schema.Formula, want formula.Kind) formula.Ref {
 	return p.refs[key{f.Text, f.Pos, want}]
 }

@@ -17,16 +17,16 @@ import (
 // Work is a kind of work on a file that is reported to a [Watch].
 type Work uint8
 
-// The kinds of work.
+// These are the kinds of work.
 const (
 	Evaluate Work = iota // processing the file as a whole
 	Read                 // reading part of the file
 	Await                // reading part of a pipe, which may take a while
 )
 
-// Watch, unless nil, is called when work on a file begins, so that it can stop
-// work that takes too long. The function it returns is called when the work is
-// done.
+// A Watch is called when work on a file begins, so that it can stop work that takes too
+// long. The function that it returns is called when the work is done. A nil Watch does
+// nothing.
 type Watch func(name string, work Work) (done func())
 
 // Begin reports the start of work to the watch.
@@ -56,7 +56,8 @@ func Open(name string, watch Watch) (*File, error) {
 	if err := check(name, info); err != nil {
 		return nil, err
 	}
-	// By now a pipe may have replaced the file; opening one normally would block.
+	// A pipe may have replaced the file since the check. Without O_NONBLOCK, opening a
+	// pipe would block.
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, wrong(name, err)
@@ -106,8 +107,8 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll reads a file, up to a maximum number of bytes; large reports whether
-// the file is larger than that.
+// ReadAll reads at most the given number of bytes of a file. The result large reports
+// whether the file is larger.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
 	if err != nil {
@@ -118,9 +119,9 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	return text[:min(len(text), most)], len(text) > most, err
 }
 
-// Glob returns the names of the files that match a pattern: the file whose name is
-// the pattern itself or, if there is none, all matches, sorted. If the pattern
-// begins with ./, so do the names.
+// Glob returns the names of the files that match a pattern, sorted. If there is a file
+// with exactly this name, Glob returns only that file. If the pattern begins with ./, so
+// do the names.
 func Glob(pattern string) ([]string, *diag.Diag) {
 	if _, err := os.Lstat(pattern); err == nil {
 		return []string{pattern}, nil
@@ -141,7 +142,7 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 }
 
 // Regular returns an error unless the file is a regular file or a folder, without opening it.
-// It is meant for files that kvbench finds itself. It ignores missing files.
+// It is meant for files that the user did not name. A missing file is not an error.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {
@@ -168,7 +169,8 @@ func notRegular(name string) *diag.Diag {
 
 func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
 
-// Inherited reports whether a name refers to one of the process's open files.
+// Inherited reports whether a name, such as /dev/stdin, refers to a file that the process
+// already has open.
 func Inherited(name string) bool {
 	return name == "/dev/stdin" || name == "/dev/stdout" || name == "/dev/stderr" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }

@@ -55,9 +55,9 @@ func TestOpen(t *testing.T) {
 				t.Errorf("%v, want %q", err, want)
 			}
 		case <-time.After(time.Minute):
-			t.Errorf("%s is waited for", name)
+			t.Errorf("Open waits for %s", name)
 		}
-		// Regular ignores missing files: Open reports them.
+		// Regular ignores missing files, because Open reports them.
 		if err := input.Regular(name); (err != nil) != strings.HasSuffix(want, "regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -81,13 +81,13 @@ func TestWatch(t *testing.T) {
 		t.Errorf("read %q, %t, %v", text, large, err)
 	}
 	if want := []string{"file1", "done", "file1", "done", "file1", "done"}; !slices.Equal(told, want) {
-		t.Errorf("told %v, want %v", told, want)
+		t.Errorf("the watch got %v, want %v", told, want)
 	}
 	if text, large, err = input.ReadAll(name, 4, nil); string(text) != "1234" || !large || err != nil {
 		t.Errorf("read %q, %t, %v", text, large, err)
 	}
 
-	// A pipe that is already open, as if inherited.
+	// This pipe is already open, as if the process had inherited it.
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -104,12 +104,12 @@ func TestWatch(t *testing.T) {
 		t.Errorf("read %q: %v", text, err)
 	}
 	if want := filepath.Base(fd) + "2"; !slices.Contains(told, want) {
-		t.Errorf("told %v, want %s in it", told, want)
+		t.Errorf("the watch got %v, which does not contain %s", told, want)
 	}
 }
 
-// TestGlob checks that a file whose name is the pattern itself takes precedence, and
-// that names keep a leading ./ of the pattern.
+// TestGlob checks that a file with exactly the pattern as its name takes precedence, and
+// that names begin with ./ if the pattern does.
 func TestGlob(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"a1", "a[1]", "b2", "b1"} {
@@ -124,13 +124,13 @@ func TestGlob(t *testing.T) {
 		"b[0-1]": {"b1"},
 	} {
 		if got, err := input.Glob(pattern); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s gives %q (%v), want %q", pattern, got, err, want)
+			t.Errorf("%s matches %q (%v), want %q", pattern, got, err, want)
 		}
 	}
 	if _, err := input.Glob("[x"); err == nil || !err.Usage || err.Error() != `"[x" is not a valid pattern: syntax error in pattern` {
-		t.Errorf("a bad pattern: %v", err)
+		t.Errorf("an invalid pattern: the error is %v", err)
 	}
 	if _, err := input.Glob("c*"); err == nil || err.Usage || err.Error() != `no file matches "c*"` {
-		t.Errorf("a pattern that matches nothing: %v", err)
+		t.Errorf("a pattern that matches nothing: the error is %v", err)
 	}
 }

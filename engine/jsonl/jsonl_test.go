@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// TestReader checks the values that are read, and the messages about invalid texts.
+// TestReader checks the values that are read, and the messages about invalid text.
 func TestReader(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"a":1}`:                  "",
@@ -73,7 +73,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// FuzzReader checks that a text is accepted if encoding/json accepts it and it is not
+// FuzzReader checks that a reader accepts the same text as encoding/json, unless values are
 // nested too deeply.
 func FuzzReader(f *testing.F) {
 	for _, text := range []string{`{"a":[1,2.5e-3,"\ud800\u0041",null,true,false]}`, `{"a":1,"a":{}}`, "[0 ,\r\n-0.1]", `"\u00`, `[1,,2]`, "\"\xff\"", `1E+`, strings.Repeat("[", 200)} {
@@ -97,8 +97,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// TestRemember checks that the function is called for the members that it reads or whose text
-// is new, and that little is remembered.
+// TestRemember checks that the function is called only for members that it reads or whose text
+// is new, and that the reader remembers only a limited amount of text.
 func TestRemember(t *testing.T) {
 	var r jsonl.Reader
 	r.Remember()
@@ -153,8 +153,8 @@ func TestRemember(t *testing.T) {
 	}
 }
 
-// FuzzRemember checks that a reader that remembers earlier texts reads a text like one that
-// does not.
+// FuzzRemember checks that a reader that remembers earlier text reads the same values as a
+// reader that does not.
 func FuzzRemember(f *testing.F) {
 	f.Add([]byte(`{"keep":{"a":1,"b":{"keep":2}},"c":"x"}`), []byte(`{"keep":{"a":12,"b":{"keep":2}},"c":"x"}`))
 	f.Add([]byte(`{"a":[{"keep":1}],"a":1}`), []byte(`{"a":[{"keep":1},{"keep":1}],"a":1,"\u0061":2}`))
@@ -175,7 +175,7 @@ func FuzzRemember(f *testing.F) {
 	})
 }
 
-// kept reads the members with the name keep, and returns their texts.
+// kept returns the text of all members that are named "keep".
 func kept(r *jsonl.Reader) (all string) {
 	var object func(name []byte)
 	object = func(name []byte) {
@@ -198,8 +198,8 @@ func kept(r *jsonl.Reader) (all string) {
 	return all
 }
 
-// TestBatch checks that batches contain the lines that [jsonl.Lines.Next] returns, for texts
-// that arrive in pieces of any size.
+// TestBatch checks that batches contain the lines that [jsonl.Lines.Next] returns, no matter how
+// many bytes each read returns.
 func TestBatch(t *testing.T) {
 	const mib = 1 << 20
 	x := func(n int) string { return strings.Repeat("x", n) }
@@ -251,8 +251,8 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestLines checks the numbers and offsets of lines. Blank lines are skipped, a line
-// that is too long ends the reading, and the last line does not need a line end.
+// TestLines checks the numbers and offsets of lines. Blank lines are skipped, reading stops at a
+// line that is too long, and the last line does not need a line end.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", jsonl.MaxLine)
 	for text, want := range map[string]string{
@@ -271,7 +271,7 @@ func TestLines(t *testing.T) {
 				break
 			}
 			if at := lines.Offset; text[at:at+int64(len(line))] != string(line) {
-				t.Errorf("line %d is said to be at %d", lines.Number, at)
+				t.Errorf("the text of line %d is not at offset %d", lines.Number, at)
 			}
 			got = append(got, fmt.Sprintf("%d %.5s %d %t", lines.Number, line, len(line), lines.Torn))
 		}
@@ -281,8 +281,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestEndless checks that a line without an end takes no more time and memory than the
-// longest allowed line.
+// TestEndless checks that reading an endless line stops one byte after the maximum length.
 func TestEndless(t *testing.T) {
 	endless := &zeros{}
 	if _, err := jsonl.NewLines(endless).Next(); err != jsonl.ErrLong {

@@ -10,10 +10,11 @@ const (
 	// MaxLine is the maximum length of a line, excluding the line end. A result is a few
 	// kilobytes long.
 	MaxLine = 4 << 20
-	// MaxFutile is the number of bytes after which reading a file stops if no results have
-	// been found.
+	// MaxFutile is the number of bytes to read from a file before giving up, if they contain no
+	// results.
 	MaxFutile = 64 << 20
-	// atOnce is the number of bytes that are read at once. They fit into a processor's cache.
+	// atOnce is the number of bytes to read at once. This many bytes fit into a processor's
+	// cache.
 	atOnce = 1 << 20
 )
 
@@ -24,10 +25,10 @@ var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 // Lines reads text line by line.
 type Lines struct {
 	in io.Reader
-	// text is the text read so far. The part from at on has not been returned yet.
+	// text is the text read so far. The part that starts at index at has not been returned yet.
 	text []byte
 	at   int
-	err  error // the end of the text, or an error of in
+	err  error // io.EOF at the end of the text, or another error from in
 	// Number is the number of the last line read, counted from 1.
 	Number int
 	// Offset is the offset of that line's first non-space character, in bytes.
@@ -55,8 +56,8 @@ func (l *Lines) Next() ([]byte, error) {
 	}
 }
 
-// end returns the index at which the next line ends, or io.EOF if there is none. If more
-// of the text is needed and read is false, it returns 0.
+// end returns the index just after the next line, or io.EOF if there are no more lines. If the
+// end of the line has not been read yet and read is false, it returns 0.
 func (l *Lines) end(read bool) (int, error) {
 	for searched := 0; ; {
 		if i := bytes.IndexByte(l.text[l.at+searched:], '\n'); i >= 0 {
@@ -79,7 +80,7 @@ func (l *Lines) end(read bool) (int, error) {
 	}
 }
 
-// fill reads more of the text. It may move the text that was not yet returned.
+// fill reads more text. It may move the text that has not been returned yet.
 func (l *Lines) fill() {
 	if len(l.text) == cap(l.text) {
 		rest := l.text[l.at:]
@@ -93,7 +94,7 @@ func (l *Lines) fill() {
 	l.text, l.err = l.text[:len(l.text)+n], err
 }
 
-// take returns the line up to end, without white space around it.
+// take returns the line that ends at index end, without leading and trailing white space.
 func (l *Lines) take(end int) []byte {
 	line := l.text[l.at:end]
 	l.Number++

@@ -3,30 +3,30 @@ package jsonl
 // maxMemory is the maximum size, in bytes, of what a reader remembers.
 const maxMemory = 1 << 20
 
-// memory is what a reader remembers about a member of an object in text read
-// earlier, and about the object that is its value. Records that follow each
-// other have most of their text in common, and comparing text takes a tenth of
-// the time of reading it.
+// memory is what a reader remembers about a member of an object that it read earlier. If the
+// member's value is an object, this includes the members of that object. Consecutive records
+// have most of their text in common, and comparing text is ten times as fast as parsing it.
 type memory struct {
-	// text is the member, with its name, as it was when it was last skipped.
+	// text is the text of the member, including its name, when it was last skipped.
 	text []byte
-	// members are the members of the object, by name, and first is its first member.
+	// members contains the members of the value, keyed by name, and first is the first of them.
 	members map[string]*memory
 	first   *memory
 	// next is the member that followed this one.
 	next *memory
 }
 
-// Remember makes the reader remember the members that are skipped. The functions passed to
-// [Reader.Object] are not called for a member at the same place and with the same text in
-// JSON read later. Whether they read a member must therefore depend only on its place and
-// its text, and ignoring it must not have an effect.
+// Remember makes the reader remember the members that it skips. If a member with the same text
+// is at the same place in JSON read later, the reader skips it without calling the function
+// passed to [Reader.Object]. That function must therefore decide whether to read a member only
+// by the member's place and text, and must have no side effects if it does not read the member.
 func (r *Reader) Remember() {
 	r.root, r.room = &memory{}, maxMemory
 	r.memory = r.root
 }
 
-// repeats skips a member if it has the same text as the last time.
+// repeats skips the next member if it has the same text as when it was last skipped, and reports
+// whether it did so.
 func (r *Reader) repeats(m *memory) bool {
 	if m == nil || m.text == nil {
 		return false

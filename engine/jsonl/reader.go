@@ -20,8 +20,8 @@ type Reader struct {
 	at    int
 	depth int
 	err   string
-	// root is the memory of the whole text, and memory that of the next value. They are nil
-	// if nothing is remembered. room is the number of bytes that can still be remembered.
+	// root is the memory of the whole text, and memory is the memory of the next value. Both are
+	// nil if nothing is remembered. room is the number of bytes that can still be remembered.
 	root, memory *memory
 	room         int
 }
@@ -92,8 +92,8 @@ func (r *Reader) take(c byte) bool {
 	return false
 }
 
-// Object calls member with each name in the next object; member may read the
-// value, which is skipped otherwise.
+// Object calls member with the name of each member of the next object. The function may read the
+// value; otherwise, the value is skipped.
 func (r *Reader) Object(member func(name []byte)) {
 	object := r.memory
 	var first *memory
@@ -130,7 +130,7 @@ func (r *Reader) Object(member func(name []byte)) {
 		}
 		if r.at == start {
 			if known != nil && known.text == nil {
-				r.memory = nil // remember its members only once its text has changed
+				r.memory = nil // remember the members of the value only after its text has changed
 			}
 			if r.Skip(); known != nil && r.err == "" {
 				r.keep(known, r.text[begin:r.at])
@@ -140,7 +140,8 @@ func (r *Reader) Object(member func(name []byte)) {
 	})
 }
 
-// Array calls item for each element of the next array; item may read the element.
+// Array calls item for each element of the next array. The function may read the element;
+// otherwise, the element is skipped.
 func (r *Reader) Array(item func()) {
 	array := r.memory
 	r.memory = nil
@@ -205,9 +206,9 @@ func (r *Reader) Skip() []byte {
 	return r.text[start:r.at]
 }
 
-// skipAll skips an object or an array. Most of a record is skipped, so values in the form
-// that kvbench writes, without white space and escapes, are skipped in one loop. All others
-// are left to Skip.
+// skipAll skips an object or an array. Most of a record is skipped, so a single fast loop skips
+// values in the form that kvbench writes, without white space and escapes. Skip handles all
+// other values.
 func (r *Reader) skipAll(begin, end byte) {
 	if !r.take(begin) || !r.enter() {
 		return
@@ -312,9 +313,9 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 	}
 }
 
-// plain returns the index of the next character, starting at index at, that does not represent
-// itself in strings. Most of the time is spent here, so it looks at eight characters at once:
-// the lowest bit set in special is the highest bit of the first such character.
+// plain returns the index of the first character, starting at index at, that does not represent
+// itself in strings. Parsing spends most of its time here, so plain checks eight characters at
+// once: the lowest bit set in special is the highest bit of the first such character.
 func plain(text []byte, at int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for at+8 <= len(text) {
@@ -332,7 +333,7 @@ func plain(text []byte, at int) int {
 	return at
 }
 
-// isPlain contains, for each byte, whether it represents itself in strings.
+// isPlain[c] reports whether byte c represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'

@@ -22,21 +22,22 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The files that the processes of a job write.
+// These are the names of the folder and the files that a job's processes write.
 const (
 	logsName      = "logs"
 	preflightName = "preflight.log"
 	flagsName     = "helpxml-" // followed by a node's name
-	maxSmall      = 1 << 20    // maximum size of a file other than a log
+	maxSmall      = 1 << 20    // the maximum size, in bytes, of a file other than a log
 )
 
 const hintAgain = "write the job again with 'kvbench launch'"
 
-// Logs are the logs of a job: all of them, or those at and below a path.
+// Logs contains all logs of a job, or only the logs at and below a path.
 type Logs struct {
 	// Dir is the folder of the job.
 	Dir string
-	// only is the path, relative to the job's logs; "." for all.
+	// only is the path of the logs to use, relative to the folder with the job's logs. It
+	// is "." for all logs.
 	only  string
 	watch input.Watch
 }
@@ -74,9 +75,9 @@ func workDir() string {
 	return dir
 }
 
-// Collect completes the record of every point that has logs and passes the point to each, in
-// the order of the manifest. It returns the IDs of the points without logs. If a point was
-// run several times, Collect uses its last run.
+// Collect completes the record of every point that has logs, and then calls each with the
+// point's entry, in the order of the manifest. It returns the IDs of the points without
+// logs. If a point was run several times, Collect uses its last run.
 func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
 	name := filepath.Join(l.Dir, ManifestName)
 	f, err := input.Open(name, l.watch)
@@ -126,7 +127,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 	}
 }
 
-// valid reports whether an entry describes a point that a job could run.
+// valid reports whether an entry describes a point that a job could have run.
 func (e *Entry) valid() bool {
 	const most = 1 << 16
 	plain := e.ID != "" && strings.Trim(e.ID, "0123456789") == "" && len(e.ID) < 20
@@ -172,8 +173,8 @@ func within(path, of string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// Preflight returns the output of the checks of the nodes in the newest
-// attempt, if a check failed.
+// Preflight returns the lines that the node checks printed in the newest attempt, if a
+// check failed.
 func (l *Logs) Preflight() []string {
 	attempts, _ := l.attempts()
 	if len(attempts) == 0 {
@@ -186,8 +187,8 @@ func (l *Logs) Preflight() []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
 }
 
-// IsCheck reports whether a line is about a check that failed. Other lines were printed by the
-// program that starts commands on nodes.
+// IsCheck reports whether a line of [Logs.Preflight] is about a check that failed. The
+// program that starts commands on nodes printed the other lines.
 func IsCheck(line string) bool { return strings.HasPrefix(line, "preflight: ") }
 
 // record completes the record of a point from its logs.
@@ -244,8 +245,8 @@ func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {
 	return nil
 }
 
-// identify determines which release ran from the flags that nixlbench printed on the node
-// before the attempt.
+// identify determines which release ran. It compares the flags that nixlbench printed on
+// the node before the attempt with the flags of the known releases.
 func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
 	node := "*"
 	if rec.Host != nil {
@@ -276,7 +277,7 @@ func (l *Logs) entries(dir string) []os.DirEntry {
 	return list
 }
 
-// open opens a log, or returns nil if it does not exist.
+// open opens a log, or returns nil if the log does not exist.
 func (l *Logs) open(name string) (*input.File, error) {
 	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -284,7 +285,7 @@ func (l *Logs) open(name string) (*input.File, error) {
 	return input.Open(name, l.watch)
 }
 
-// small reads a short file.
+// small reads a file that is expected to be short.
 func (l *Logs) small(name string) (string, error) {
 	f, err := l.open(name)
 	if err != nil || f == nil {

@@ -11,7 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestCollectWrong checks that manifests and logs that are not a job's own are rejected.
+// TestCollectWrong checks that manifests and logs that kvbench or its jobs could not have
+// written are rejected.
 func TestCollectWrong(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

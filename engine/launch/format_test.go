@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/schemagen"
 )
 
-// batch is a format in a data file of its own.
+// batch is a data file that adds a format.
 const batch = `package launch
 
 formats: batch: {
@@ -52,7 +52,7 @@ func schemaWith(t *testing.T, text string) (*schema.Schema, error) {
 	return schemagen.Evaluate(files, os.DirFS("../../models"))
 }
 
-// planWith returns a plan with these flags.
+// planWith returns a plan with the given flags.
 func planWith(s *schema.Schema, flags map[string]string) *plan.Plan {
 	pl := &plan.Plan{Release: s.Nixlbench.Newest(), Request: &plan.Request{
 		Model:  &model.Model{Arch: &schema.Architecture{}},
@@ -70,7 +70,7 @@ func planWith(s *schema.Schema, flags map[string]string) *plan.Plan {
 	return pl
 }
 
-// TestFormatFromData checks that a new format needs only a data file.
+// TestFormatFromData checks that a data file is enough to add a format.
 func TestFormatFromData(t *testing.T) {
 	s, err := schemaWith(t, batch)
 	if err != nil {
@@ -108,8 +108,8 @@ func TestFormatFromData(t *testing.T) {
 	}
 }
 
-// TestFormatWrong checks that a format that would not quote a value, or that reads what
-// does not exist, is rejected.
+// TestFormatWrong checks that a format is rejected if it would not quote a value, or if
+// it reads something that does not exist.
 func TestFormatWrong(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"run {{.Point.Args}}", `run "{{.Point.Args}}"`, "between quotation marks"},

@@ -89,8 +89,7 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 	return f, errs.Err()
 }
 
-// Reads reports whether the files of the format depend on an option of the launch
-// section.
+// Reads reports whether an option of the launch section affects the files of the format.
 func (f *Format) Reads(option string) bool { return slices.Contains(f.options, option) }
 
 // Job is the data that templates read.
@@ -99,7 +98,7 @@ type Job struct {
 	Program []string
 	Launch  map[string]any
 	Nodes   int64
-	// Resources lists what the scheduler must allocate for the network.
+	// Resources lists the network resources that the scheduler must allocate.
 	Resources []Variable
 	Mounts    []Mount
 	Env       []Variable
@@ -108,23 +107,23 @@ type Job struct {
 	Folders   []Folder
 	Secrets   []string // environment variables
 	Points    []*Point
-	Point     *Point // set in files for one point
+	Point     *Point // set only in files that are for one point
 
 	has map[string]bool
 }
 
-// Has reports whether the release has a nixlbench flag.
+// Has reports whether the job's release of nixlbench has a flag.
 func (j *Job) Has(flag string) bool { return j.has[flag] }
 
-// Folder is a folder in which runs leave files: the files of one run need Disk bytes, and
-// their names match Pattern.
+// Folder is a folder in which runs leave files. The names of the files match Pattern. The
+// files of one run need Disk bytes.
 type Folder struct {
 	Dir, Pattern string
 	Disk         int64
 }
 
-// add adds a point's secrets and files to those of the job. Each run overwrites the files of
-// earlier runs, so only the largest ones need disk space.
+// add adds a point's secrets and folder to the job. Each run overwrites the files of
+// earlier runs, so the job only needs disk space for the run with the largest files.
 func (j *Job) add(p *Point) {
 	for _, s := range p.Secrets {
 		if !slices.Contains(j.Secrets, s.Variable) {
@@ -142,7 +141,7 @@ func (j *Job) add(p *Point) {
 	j.Folders[i].Disk = max(j.Folders[i].Disk, p.folder.Disk)
 }
 
-// Mount makes a folder on the node, or a named volume, visible in a container.
+// Mount mounts a folder on the node, or a named volume, in a container.
 type Mount struct {
 	Source, Target string
 	Path           bool // whether the source is a path
@@ -161,10 +160,10 @@ func mounts(text string) []Mount {
 	return out
 }
 
-// Variable is an environment variable or another pair of a name and a value.
+// Variable is an environment variable, or anything else that has a name and a value.
 type Variable struct{ Name, Value string }
 
-// Check is a check on a node.
+// Check is a check that a job runs on its nodes.
 type Check struct{ Message, Script string }
 
 // Point is one run of a plan.
@@ -183,7 +182,7 @@ type Point struct {
 	plan   *plan.Plan
 	values map[string]formula.Value
 	folder Folder
-	side   int64 // memory of a node if initiators and targets are on different nodes
+	side   int64 // the memory that a node needs if initiators and targets are on different nodes
 }
 
 // PointFlag is a nixlbench flag that a point sets.
@@ -192,9 +191,9 @@ type PointFlag struct {
 	Value any
 }
 
-// Secret is a flag whose value is secret: Variable is the environment variable that
-// contains it where the job runs. Flag is the flag's word, or empty if nixlbench reads
-// the variable itself.
+// Secret is a flag with a secret value. Where the job runs, the environment variable
+// Variable contains the value. Flag is the flag as a word of the command, or "" if
+// nixlbench reads the variable itself.
 type Secret struct{ Flag, Variable string }
 
 // Flag returns the value of a nixlbench flag.
@@ -226,7 +225,7 @@ func (p *Point) Value(name string) (any, error) {
 	return plain(v), nil
 }
 
-// plain returns a value as the type that templates use.
+// plain converts a value to the type that templates use.
 func plain(v formula.Value) any {
 	switch n, whole := v.Num.Int64(); {
 	case v.Kind == formula.Bool:
@@ -256,7 +255,7 @@ type Input struct {
 // maxRuns is the maximum number of runs in a job.
 const maxRuns = 10_000
 
-// Job determines the points of a job.
+// Job returns the job for the input, without rendering its files.
 func (f *Format) Job(in *Input) (*Job, error) {
 	if n := in.Repeat * len(in.Plans); n > maxRuns {
 		return nil, diag.Usagef("there are %d runs, but a job can have at most %d", n, maxRuns).WithHint("write several jobs, or use a smaller --repeat")
@@ -326,8 +325,8 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	return j, f.surround(j)
 }
 
-// spread determines the number of nodes. If initiators and targets are on different nodes,
-// half of the nodes are for initiators.
+// spread determines the number of nodes. If initiators and targets are on different
+// nodes, each side gets half of the nodes.
 func (f *Format) spread(in *Input, j *Job) error {
 	if n, _ := j.Launch["nodes"].(int64); n > 0 {
 		j.Nodes = n
@@ -386,7 +385,7 @@ func (f *Format) needs(in *Input) error {
 	return errs.Err()
 }
 
-// refused returns why a job would fail, or nil.
+// refused returns the reason why a job would fail, or nil if there is none.
 func (f *Format) refused(j *Job) error {
 	for _, r := range f.refuse {
 		message, err := render(r[0], j)
@@ -412,13 +411,13 @@ func (f *Format) programName() string {
 	return f.Program.Name
 }
 
-// settable checks that the release has the flags that the format sets, and that no plan
-// sets them.
+// settable checks that the release has the flags that the format sets, and that the user
+// did not set them.
 func (f *Format) settable(in *Input, j *Job) error {
 	for _, name := range f.Sets {
 		if flag := f.schema.Nixlbench.Flags[name]; !j.has[name] {
 			return diag.Errorf(diag.Pos{}, "--format %s needs --%s, which nixlbench %s does not have", f.Name, name, in.Release).
-				WithHint("it exists in nixlbench %s: use --nixlbench_release or another format", f.schema.Nixlbench.SpanOfFlag(flag))
+				WithHint("nixlbench %s has this flag; use --nixlbench_release or another format", f.schema.Nixlbench.SpanOfFlag(flag))
 		}
 		for _, pl := range in.Plans {
 			if (&Point{plan: pl}).Given(name) != "" {
@@ -429,7 +428,7 @@ func (f *Format) settable(in *Input, j *Job) error {
 	return nil
 }
 
-// determine determines what a point needs.
+// determine sets the fields of a point that depend on its plan.
 func (p *Point) determine(session *runner.Session, in *Input, program *schema.Program, repeat int, meets []string) error {
 	run, err := session.Plan(p.plan, program)
 	if err != nil {
@@ -469,7 +468,8 @@ func (p *Point) determine(session *runner.Session, in *Input, program *schema.Pr
 	return nil
 }
 
-// surround determines the environment and the checks of a job.
+// surround sets the parts of a job that surround its points, such as the environment and
+// the checks. It returns an error if the job would fail.
 func (f *Format) surround(j *Job) error {
 	if text, _ := j.Launch["mounts"].(string); f.Reads("mounts") {
 		j.Mounts = mounts(text)

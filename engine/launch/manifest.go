@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/runner"
 )
 
-// ManifestName is the name of the job file that describes the points, one JSON object per
+// ManifestName is the name of the file that describes a job's points, one JSON object per
 // line.
 const ManifestName = "manifest.ndjson"
 

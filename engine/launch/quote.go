@@ -17,14 +17,15 @@ import (
 // language defines how values are quoted in a type of file, and where they may be inserted.
 type language struct {
 	quote func(string) (string, error)
-	// between separates the items of a list, which open and shut enclose.
+	// open and shut enclose a list, and between separates its items.
 	open, between, shut string
-	// keys reports whether plain words before "=" need no quotation marks.
+	// keys reports whether a plain word before "=" can be written without quotation marks.
 	keys       bool
 	newScanner func() scanner
 }
 
-// raw is the language of values that are inserted into a file later, and are quoted then.
+// raw is the language of values that are inserted into a file later. They are not quoted
+// until then.
 const raw = "raw"
 
 var languages = map[string]language{
@@ -37,7 +38,8 @@ var languages = map[string]language{
 	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
 }
 
-// key formats a value that is followed by "=". A plain word there needs no quotation marks.
+// key formats a value that is followed by "=". It does not quote a plain word if the
+// language has keys.
 func (l *language) key(v any) (string, error) {
 	if s, ok := v.(string); ok && l.keys && plainKey().MatchString(s) {
 		return s, nil
@@ -91,7 +93,7 @@ func quoteJSON(s string) (string, error) {
 	}
 	var b strings.Builder
 	for _, r := range string(text) {
-		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, but YAML does not
+		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows this character, but YAML does not
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)
@@ -100,14 +102,14 @@ func quoteJSON(s string) (string, error) {
 	return b.String(), nil
 }
 
-// quoteVariables quotes a string for YAML read by a program that expands $NAME and replaces
+// quoteVariables quotes a string for a YAML file whose reader expands $NAME and replaces
 // $$ with $.
 func quoteVariables(s string) (string, error) {
 	text, err := quoteJSON(s)
 	return strings.ReplaceAll(text, "$", "$$"), err
 }
 
-// quoteTOML returns a basic string, on one line.
+// quoteTOML quotes a string as a TOML basic string, which is on one line.
 func quoteTOML(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errNotUTF8
@@ -135,8 +137,8 @@ func quoteTOML(s string) (string, error) {
 
 var plainINI = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./-]+$`) })
 
-// quoteINI accepts only words that have no special meaning: INI files have no quotation
-// marks.
+// quoteINI accepts only words without special characters, because INI files do not have
+// quotation marks.
 func quoteINI(s string) (string, error) {
 	if !plainINI().MatchString(s) {
 		return "", fmt.Errorf("%q cannot be written to an INI file", s)
@@ -144,14 +146,14 @@ func quoteINI(s string) (string, error) {
 	return s, nil
 }
 
-// scanner follows the text of a template to determine where a value may be inserted.
+// scanner reads the text of a template to determine where a value may be inserted.
 type scanner interface {
 	// text reads the next part of the text.
 	text(string) error
-	// insert reports why no value can be inserted here, or nil.
+	// insert returns the reason why a value cannot be inserted here, or nil if it can.
 	insert() error
-	// state describes what the text so far leaves open. It must be the same on all paths
-	// through the template.
+	// state describes the constructs that are still open after the text so far. It must
+	// be the same on all paths through the template.
 	state() string
 	clone() scanner
 }
@@ -164,9 +166,9 @@ func (anywhere) insert() error     { return nil }
 func (anywhere) state() string     { return "" }
 func (anywhere) clone() scanner    { return anywhere{} }
 
-// shellScanner follows the quotation marks of bash. Each character of open is an
-// unfinished construct: a quotation mark, ( for a list or a substitution, $ for $'…',
-// or # for a comment.
+// shellScanner keeps track of quotation marks in bash. Each character of open is an
+// unfinished construct: a quotation mark, ( for a list or a substitution, $ for $'…', or
+// # for a comment.
 type shellScanner struct {
 	open string
 	last string // the last two characters
@@ -192,7 +194,7 @@ func (s *shellScanner) insert() error {
 	case top == '"' || top == '\'' || top == '$':
 		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
 	case s.joins():
-		return fmt.Errorf("a value after %q cannot be quoted", s.last)
+		return fmt.Errorf("a value cannot be quoted directly after %q", s.last)
 	}
 	s.last = "x"
 	return nil
@@ -268,8 +270,8 @@ func (s *shellScanner) text(text string) error {
 // scalar on its line.
 type lineScanner struct {
 	line   string
-	after  bool // a value was inserted just before
-	blocks bool // a line may begin a block scalar
+	after  bool // the text so far ends with an inserted value
+	blocks bool // the language has block scalars
 }
 
 func (s *lineScanner) clone() scanner { c := *s; return &c }
@@ -283,7 +285,7 @@ func (s *lineScanner) state() string {
 
 func (s *lineScanner) text(text string) error {
 	if s.after && text != "" && !strings.ContainsAny(text[:1], " \n,]}:=") {
-		return fmt.Errorf("%q follows a value, which would not be quoted as a whole", text[:1])
+		return fmt.Errorf("%q directly follows a value, but only the value would be quoted", text[:1])
 	}
 	s.after = s.after && text == ""
 	for line := range strings.Lines(text) {
@@ -304,7 +306,7 @@ func (s *lineScanner) insert() error {
 	case strings.Count(before, `"`)%2 > 0 || strings.Count(before, "'")%2 > 0:
 		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
 	case s.after || before != "" && !strings.ContainsAny(before[len(before)-1:], " [{,=:-"):
-		return errors.New("a value must be a complete scalar")
+		return errors.New("an inserted value must be a complete scalar")
 	}
 	s.after = true
 	return nil

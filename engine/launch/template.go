@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// compile compiles a template for files in a language. It makes the template quote every
+// compile compiles a template for files in a language. The compiled template quotes every
 // value that it inserts.
 func compile(name, text, quote string, parts map[string]string) (*template.Template, error) {
 	lang, ok := languages[quote]
@@ -64,7 +64,8 @@ func pairs(text string) []Variable {
 	return out
 }
 
-// seconds parses a time limit, such as 90, 1:30:00 or 1-12, and returns it in seconds.
+// seconds parses a time limit, such as 90, 1:30:00 or 1-12, and returns the number of
+// seconds.
 func seconds(text string) int64 {
 	units := []int64{60, 1} // MM:SS
 	days, rest, ok := strings.Cut(text, "-")
@@ -80,7 +81,7 @@ func seconds(text string) int64 {
 	return total
 }
 
-// whole parses a number, and returns at most 1<<32.
+// whole parses a number. It returns 1<<32 for any larger number.
 func whole(digits string) int64 {
 	const most = 1 << 32
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -93,7 +94,7 @@ func whole(digits string) int64 {
 // roundUp rounds a number up to a multiple of a unit.
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
 
-// walker adds the quoting of values to a template.
+// walker changes a template so that it quotes the values that it inserts.
 type walker struct {
 	tree *parse.Tree
 	scan scanner
@@ -154,7 +155,7 @@ func (w *walker) action(n *parse.ActionNode, quote string) error {
 	return nil
 }
 
-// branch checks that all paths through a branch leave the same state.
+// branch checks that the scanner's state is the same after all paths through a branch.
 func (w *walker) branch(n *parse.BranchNode) error {
 	before := w.scan.clone()
 	if err := w.list(n.List); err != nil {
@@ -166,12 +167,12 @@ func (w *walker) branch(n *parse.BranchNode) error {
 		return err
 	}
 	if w.scan.state() != after || n.NodeType == parse.NodeRange && after != before.state() {
-		return fmt.Errorf("its branches end differently: within %q and within %q", after, w.scan.state())
+		return fmt.Errorf("its branches end differently, within %q and within %q", after, w.scan.state())
 	}
 	return nil
 }
 
-// fromOptions maps fields of a [Job] to the options that determine them.
+// fromOptions maps fields of a [Job] to the options that set them.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
 // options returns the options of the launch section that templates read.

@@ -61,12 +61,12 @@ func TestMounts(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if mounts("") != nil {
-		t.Error("no folders are some")
+		t.Error("an empty list of folders is not empty")
 	}
 }
 
-// TestUnquotable checks that a value is rejected where its quotation marks would not
-// have the meaning that they need.
+// TestUnquotable checks that a template is rejected if it inserts a value where the
+// value's quotation marks would not work.
 func TestUnquotable(t *testing.T) {
 	for _, c := range []struct{ quote, text, want string }{
 		{"shell", `f "{{.X}}"`, "between quotation marks"},
@@ -87,7 +87,7 @@ func TestUnquotable(t *testing.T) {
 		{"yaml", `x: "{{.X}}"`, "between quotation marks"},
 		{"yaml", `x: '{{.X}}'`, "between quotation marks"},
 		{"yaml", `x: a{{.X}}`, "complete scalar"},
-		{"yaml", `x: {{.X}}b`, "not be quoted as a whole"},
+		{"yaml", `x: {{.X}}b`, "but only the value would be quoted"},
 		{"yaml", `x: {{.X}}{{.X}}`, "complete scalar"},
 		{"yaml", `x: {{if .X}}{{.X}}{{end}}b`, "branches end differently"},
 		{"yaml", "x: |\n  {{.X}}", "block scalars"},

@@ -16,8 +16,8 @@ import (
 	"kvbench/engine/requests"
 )
 
-// MaxWorld is the maximum number of ranks in a cluster. A matrix has that many
-// rows and columns.
+// MaxWorld is the maximum number of ranks in a cluster. A matrix has a row and a column for
+// each rank.
 const MaxWorld = 1 << 14
 
 // Side describes the workers on one side of a transfer. All of them have the same number of
@@ -49,9 +49,9 @@ func (w World) Size() int {
 	return w.Prefill.Workers*w.Prefill.Ranks + w.Decode.Workers*w.Decode.Ranks
 }
 
-// Fill sets the number of workers on each side. Each argument may be 0 if it is not given;
-// size is the total number of ranks. If only size is given, both sides have the same number
-// of workers; if nothing is given, each side has one worker.
+// Fill sets the number of workers on each side. size is the total number of ranks, and an
+// argument of 0 means that the user did not set the number. If only size is set, both sides
+// have the same number of workers; if nothing is set, each side has one worker.
 func (w *World) Fill(size, prefill, decode int) error {
 	p, d := w.Prefill.Ranks, w.Decode.Ranks
 	switch {
@@ -74,14 +74,14 @@ func (w *World) Fill(size, prefill, decode int) error {
 	return nil
 }
 
-// Move is what a request moves from a rank of its prefill worker to a rank of its decode
-// worker.
+// Move is the number of bytes that move from a rank of a request's prefill worker to a rank
+// of its decode worker.
 type Move struct {
 	Source, Destination int
 	Bytes               int64
 }
 
-// Moves returns what a request with the given number of tokens moves from a group of its
+// Moves returns the moves for a request with the given number of tokens, from a group of its
 // prefill worker to a group of its decode worker.
 type Moves func(tokens int64, source, destination int) ([]Move, error)
 
@@ -146,8 +146,8 @@ func (b *Batch) sorted() []value {
 const maxExact = 1 << 53
 
 // Run generates the matrices for all requests. It calls write for each batch that moves any
-// bytes. Before each request, it calls at (unless at is nil) with the number of requests so
-// far. If at returns an error, the run ends with that error.
+// bytes. Unless at is nil, Run calls the at function before each request, with the number of
+// requests so far. If the at function returns an error, Run stops and returns that error.
 func (g *Generator) Run(source requests.Source, write func(*Batch) error, at func(requests int64) error) (*Totals, error) {
 	t := &Totals{}
 	b := g.batch()
@@ -238,7 +238,7 @@ func total(moves []Move) (int64, error) {
 	return sum, nil
 }
 
-// add adds what a request moves between two workers. source and destination are the
+// add adds the moves of a request between two workers. source and destination are the
 // workers' first ranks.
 func (b *Batch) add(moves []Move, source, destination int32) error {
 	for _, m := range moves {

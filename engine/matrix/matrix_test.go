@@ -18,7 +18,7 @@ import (
 	"kvbench/engine/requests"
 )
 
-// script is a source of given requests.
+// script is a source that returns the given requests.
 type script []requests.Request
 
 func (s *script) Next() (requests.Request, error) {
@@ -108,16 +108,16 @@ func write(t *testing.T, g *matrix.Generator, s requests.Source, set func(*matri
 	return dir, totals, err
 }
 
-// TestFiles checks every byte of the files for a small workload: one prefill worker with
-// one rank, two decode workers with two ranks each, which get requests in turn, and at most
-// 100 bytes per batch.
+// TestFiles checks every byte of the files for a small workload. There is one prefill worker
+// with one rank, and there are two decode workers with two ranks each, which serve requests
+// in turn. A batch moves at most 100 bytes.
 func TestFiles(t *testing.T) {
 	g := &matrix.Generator{
 		World:    matrix.World{Prefill: matrix.Side{1, 1, 1}, Decode: matrix.Side{2, 2, 1}},
 		Moves:    straight(1),
 		MaxBatch: 100,
 	}
-	// They move 40, 20, 40 (100 in all), 20, and 120 bytes.
+	// The requests move 40, 20, 40 (100 in all), 20, and 120 bytes.
 	dir, totals, err := write(t, g, lengths(2, 1, 2, 1, 6), func(w *matrix.Writer) { w.Timed = true })
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,8 @@ matrix_2.txt,1,6,0,120,2,60,6
 	}
 }
 
-// TestTurns checks which ranks serve requests: workers in turn, then their groups.
+// TestTurns checks which ranks serve which requests: the workers take turns, and so do the
+// groups within each worker.
 func TestTurns(t *testing.T) {
 	g := &matrix.Generator{
 		World: matrix.World{Prefill: matrix.Side{2, 2, 2}, Decode: matrix.Side{1, 3, 3}},
@@ -266,9 +267,9 @@ func TestRounded(t *testing.T) {
 	}
 }
 
-// TestProperty generates matrices for random worlds and requests. It compares the sums of
-// each row, of each column, of each matrix, and of all matrices with what the requests
-// move.
+// TestProperty generates matrices for random worlds and requests. It checks that bytes move
+// only from prefill ranks to decode ranks, that each matrix has the sum in the index, and that
+// all matrices together have the sum of the requests' moves.
 func TestProperty(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
@@ -368,7 +369,7 @@ func TestPython(t *testing.T) {
 	}
 }
 
-// TestLargeWorld checks the figures of a large workload: 1,024 ranks, 10,000 requests.
+// TestLargeWorld writes the matrices for a large workload of 1,024 ranks and 10,000 requests.
 func TestLargeWorld(t *testing.T) {
 	g := &matrix.Generator{
 		World:    matrix.World{Prefill: matrix.Side{64, 8, 1}, Decode: matrix.Side{64, 8, 1}},

@@ -28,10 +28,11 @@ const fitTokens = "fit_tokens"
 // maxKept is the maximum number of moves that a mover caches.
 const maxKept = 1 << 20
 
-// Mover computes what requests to a model move. Requests of the same length move the same
-// data, so it computes each length only once. It is not safe for concurrent use.
+// Mover computes the moves for requests to a model. Requests with the same length and the same
+// destination group have the same moves, so Mover caches the moves. A Mover is not safe for
+// concurrent use.
 type Mover struct {
-	// First is the transfer for one request whose length is that in the configuration.
+	// First is the transfer for one request of the length in the configuration.
 	First *plan.Transfer
 
 	planner *plan.Planner
@@ -40,14 +41,14 @@ type Mover struct {
 	size    int // the number of moves in kept
 }
 
-// length identifies a list of moves by the number of tokens and the destination group, on
-// which the sources may depend.
+// length identifies a list of moves by the number of tokens and by the destination group,
+// because the source ranks may depend on the group.
 type length struct {
 	tokens int64
 	group  int
 }
 
-// NewMover returns a mover for a request. The planner must be one for transfers; see
+// NewMover returns a mover for a request. The planner must be configured for transfers; see
 // [plan.Use].
 func NewMover(p *plan.Planner, req *plan.Request) (*Mover, error) {
 	m := &Mover{planner: p, request: req, kept: map[length][]Move{}}
@@ -57,7 +58,7 @@ func NewMover(p *plan.Planner, req *plan.Request) (*Mover, error) {
 	return m, err
 }
 
-// World returns the cluster, without the numbers of workers.
+// World returns the cluster. The numbers of workers are not set.
 func (m *Mover) World() World {
 	side := func(r plan.Ranks) Side { return Side{Ranks: r.Stages * r.Groups * r.Each, Groups: r.Groups} }
 	return World{Prefill: side(m.First.Source), Decode: side(m.First.Destination)}
@@ -161,8 +162,8 @@ func (m *Mover) Moves(tokens int64, source, destination int) ([]Move, error) {
 	return shifted, nil
 }
 
-// moves returns what one request moves from source group 0 to a destination group, with one
-// move for each pair of ranks.
+// moves returns the moves for one request from source group 0 to a destination group, one for
+// each pair of ranks.
 func moves(t *plan.Transfer, group int) []Move {
 	var list []Move
 	at := map[cell]int{}

@@ -121,7 +121,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// TestSums compares the row and column sums of matrices with the bytes of the transfers,
+// TestSums compares the row and column sums of matrices with the byte counts of transfers,
 // for random models, engines, sides, workers and requests.
 func TestSums(t *testing.T) {
 	p := newPlanned(t)
@@ -147,9 +147,9 @@ func TestSums(t *testing.T) {
 		for range 1 + r.IntN(5) {
 			tokens = append(tokens, 1+r.Int64N(20_000))
 		}
-		// What the ranks send and receive, according to transfers of just enough requests for
-		// each destination group to get one. Request h is the first request of group h. Its
-		// source may be any group.
+		// Compute what each rank sends and receives from transfers of just enough requests for
+		// each destination group to get one. Request h is the first request of destination
+		// group h. It may come from any source group.
 		rows, columns := make([]int64, w.Size()), make([]int64, w.Size())
 		decode := w.Prefill.Workers * w.Prefill.Ranks
 		for k, n := range tokens {
@@ -210,7 +210,7 @@ func TestCacheBlocks(t *testing.T) {
 		// 327,680 bytes per token on 8 ranks are 40,960 bytes per rank, so 26,214 tokens fit in 1
 		// GiB. In whole pages of 16 tokens, 26,208 tokens fit.
 		{"llama3.1-70b", "tp=4 decode_tp=8 page_size=16 kvcache_quant_mode=bf16 kv_memory=1GiB engine=SGLANG", 16, 51},
-		// The memory is that of the decode side.
+		// The decode side's memory is the limit.
 		{"llama3.1-70b", "tp=8 decode_tp=4 page_size=16 kvcache_quant_mode=bf16 kv_memory=1GiB engine=SGLANG", 16, 25},
 		// 70,272 bytes per token on every rank: 15,279 tokens fit.
 		{"deepseek-r1", "tp=4 decode_tp=8 page_size=64 kvcache_quant_mode=bf16 kv_memory=1GiB engine=VLLM", 64, 29},

@@ -25,8 +25,8 @@ const indexHead = "matrix_file,requests,tokens,cached_tokens,bytes,pairs,largest
 
 // Writer writes matrices to a folder.
 type Writer struct {
-	// If Rounded is set, cells are written with a unit and at most two decimals, as the
-	// Python KVBench does, instead of as exact byte counts.
+	// If Rounded is set, cells are not exact byte counts but have a unit and at most two
+	// decimals, as in the matrices of the Python KVBench.
 	Rounded bool
 	// If Timed is set, the time between batches is also written.
 	Timed bool

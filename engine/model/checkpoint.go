@@ -46,8 +46,8 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 	return m, t.Explain(err)
 }
 
-// readBeside adds the fields of a file next to the configuration, if that file exists. It
-// reports errors in the file as warnings.
+// readBeside adds the fields in file, which is next to the configuration, if the file
+// exists. It reports errors in the file as warnings.
 func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
@@ -72,7 +72,8 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 }
 
 // familyOf returns the family for the model type of a configuration, or of the language
-// model in it. If there is no such family, it returns the family named unknown.
+// model in it. If there is no such family, familyOf returns the family whose name is in
+// unknown.
 func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface.Family, err error) {
 	types, err := c.Types()
 	var list []*schema.ListedFamily

@@ -15,14 +15,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// letters represents kinds of layers in the tests.
+// letters contains the letter that represents each kind of layer in the tests.
 var letters = map[string]string{
 	"full": "F", "sliding": "S", "chunked": "C", "none": "-", "latent": "L",
 	"mamba1": "m", "mamba2": "M", "gdn": "G", "kda": "K", "lightning": "T",
 }
 
-// parameters returns a model's parameters except its name, as name=value sorted by
-// name. Each kind of layer is one letter.
+// parameters returns a model's parameters except its name, as name=value pairs sorted by
+// name. Each kind of layer is represented by one letter.
 func parameters(m *model.Model) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
@@ -34,8 +34,8 @@ func parameters(m *model.Model) string {
 				text += letters[kind]
 			}
 		}
-		// The last two have the values in the file. The scripts engines_windows.txtar and
-		// engines_parallel.txtar test them.
+		// hf_architecture and num_attention_heads are copied from the file unchanged. The
+		// scripts engines_windows.txtar and engines_parallel.txtar test them.
 		if name != schema.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
 		}
@@ -43,8 +43,8 @@ func parameters(m *model.Model) string {
 	return strings.Join(list, " ")
 }
 
-// TestFamilies reads a configuration of each family. The files contain the geometry of
-// published models; the expected parameters were derived from them by hand.
+// TestFamilies reads configurations that contain the geometry of published models. The
+// expected parameters were derived from them by hand.
 func TestFamilies(t *testing.T) {
 	_, l := loader(t)
 	r := strings.Repeat
@@ -107,11 +107,11 @@ func TestFamilies(t *testing.T) {
 		}
 		want := test.params
 		if test.arch == "hybrid_attention" && strings.Contains(want, "*") {
-			// the text in the file
+			// expect the pattern in the file, with each kind of layer replaced by its letter
 			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
 		}
 		if got := parameters(m); m.Arch.Name != test.arch || got != want {
-			t.Errorf("%s is of %s with\n%s\nwant %s with\n%s", test.file, m.Arch.Name, got, test.arch, want)
+			t.Errorf("%s has architecture %s with\n%s\nwant %s with\n%s", test.file, m.Arch.Name, got, test.arch, want)
 		}
 		_, name, _ := strings.Cut(test.file, "--")
 		if m.Name != name {
@@ -120,8 +120,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestOrdinaryFields reads configurations with other fields of published models. These
-// fields do not affect the cache, so they must not cause an error.
+// TestOrdinaryFields reads configurations with additional fields that published models have.
+// These fields do not affect the cache, so they must not cause an error.
 func TestOrdinaryFields(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ file, more string }{
@@ -160,7 +160,7 @@ func TestOrdinaryFields(t *testing.T) {
 		}
 		for name := range fields {
 			if strings.Contains(test.more, `"`+name+`":`) {
-				delete(fields, name) // one name is enough
+				delete(fields, name) // so that the field is not set twice
 			}
 		}
 		if data, err = json.Marshal(fields); err != nil {
@@ -173,9 +173,9 @@ func TestOrdinaryFields(t *testing.T) {
 	}
 }
 
-// TestUnmentioned reads configurations that omit the defaults of their class, as
-// transformers does for a language model inside another model, and early configurations of
-// a family.
+// TestUnmentioned reads configurations that omit fields whose values are defaults of their
+// class, as transformers does for a language model inside another model. It also reads early
+// configurations of a family.
 func TestUnmentioned(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
@@ -301,7 +301,7 @@ func TestFormats(t *testing.T) {
 			}
 		}
 		if got := strings.Join(said, "\n"); got != test.said {
-			t.Errorf("%s:\n%s\nis said, want\n%s", test.more, got, test.said)
+			t.Errorf("%s: the messages are\n%s\nwant\n%s", test.more, got, test.said)
 		}
 	}
 }
@@ -329,10 +329,10 @@ func TestSibling(t *testing.T) {
 		t.Errorf("weights in %s from %s, the cache in %s", w.Text(), w.Origin, c.Text())
 	}
 	if c := m.Defaults["checkpoint_kvcache"]; c.Text() != "modelopt_fp8" || c.Origin.Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
-		t.Errorf("of the cache it says %s, from %s", c.Text(), c.Origin)
+		t.Errorf("the format of the cache is %s, from %s", c.Text(), c.Origin)
 	}
 	if m := put(`{"quantization": `); len(m.Notes) != 1 || m.Notes[0].Severity != diag.Warning || m.Defaults["model_quant_mode"].Text() != "bf16" {
-		t.Errorf("a file that cannot be read gives %v", m.Notes)
+		t.Errorf("the notes for an unreadable file are %v", m.Notes)
 	}
 }
 
@@ -347,10 +347,10 @@ func TestUnknownTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
-		t.Errorf("it is read as %s", got)
+		t.Errorf("the parameters are %s", got)
 	}
 	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: unknown model_type "novel": assuming full attention in every layer`+"\nto define how to read this model type, add a family to a --models folder" {
-		t.Errorf("it is said: %v", m.Notes)
+		t.Errorf("the notes are %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
 	if err != nil || len(m.Notes) != 1 || !strings.Contains(text(m.Notes[0]), "\ndid you mean \"llama\"?\n") {
@@ -457,7 +457,7 @@ func TestBadCheckpoints(t *testing.T) {
 			`config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false, "hidden_size": 1280}`,
-			"config.json:1:126: use_mla is false, but latent vector sizes are set: engines disagree about which of these applies"},
+			"config.json:1:126: use_mla is false, but latent vector sizes are set, and engines disagree about which of these applies"},
 	} {
 		_, err := l.Model(write(t, "config.json", test.text), nil)
 		wantError(t, test.text, err, test.want)
@@ -472,7 +472,7 @@ func TestPythonJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
-		t.Errorf("it is read as %s", got)
+		t.Errorf("the parameters are %s", got)
 	}
 	_, err = l.Model(write(t, "m.json", `{"model_name": "QWEN3_8B", "num_layers": NaN}`), nil)
 	wantError(t, "a parameter file with NaN", err, "m.json:1:42: is not JSON: invalid character 'N' looking for beginning of value")
@@ -498,7 +498,7 @@ func TestCheckpointNames(t *testing.T) {
 	}
 }
 
-// TestUserFamilies reads configurations with families in a user's folder.
+// TestUserFamilies reads configurations whose families are defined in a user's folder.
 func TestUserFamilies(t *testing.T) {
 	_, l := loader(t)
 	config := write(t, "config.json", `{"model_type": "novel", "depth": 3, "kv": {"heads": 2}, "width": 64, "window": [1, 0, 1]}`)
@@ -522,9 +522,10 @@ novel: {
 		t.Fatal(err)
 	}
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
-		t.Errorf("it is read as %s", got)
+		t.Errorf("the parameters are %s", got)
 	}
-	// A file that defines both a family and a model is read from its folder and by itself.
+	// A file that defines both a family and a model is read twice: as the model, and as one of
+	// the files in the folder.
 	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
 		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
 	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
@@ -553,8 +554,8 @@ novel: {
 	}
 }
 
-// TestOrElse checks that x ?? y treats a field that is missing or null as not given, and
-// that the formula is still used.
+// TestOrElse checks that the value of x ?? y is y if the field x is missing or null, and that
+// the formula is still used.
 func TestOrElse(t *testing.T) {
 	_, l := loader(t)
 	dir := filepath.Dir(write(t, "novel.cue", `
@@ -606,8 +607,8 @@ novel: {
 }
 
 // FuzzCheckpoint checks that no configuration makes the reader panic or takes long. If
-// a configuration is accepted, the model has the parameters that its architecture
-// needs, with their origins.
+// a configuration is accepted, the model must have the parameters that its architecture
+// needs, and each parameter must have its origin.
 func FuzzCheckpoint(f *testing.F) {
 	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	for _, file := range files {

@@ -10,8 +10,8 @@ import (
 	"kvbench/models"
 )
 
-// TestContract checks that an architecture that already contains the contract is read in
-// the same way with and without unifying it with the contract again.
+// Some architectures already contain the contract. TestContract checks that unifying such an
+// architecture with the contract again makes no difference.
 func TestContract(t *testing.T) {
 	l := NewLoader(nil, cueschema.Files, models.Files)
 	c, err := l.contract()
@@ -32,7 +32,7 @@ func TestContract(t *testing.T) {
 			name := own.Name
 			once, err := c.apply(f.Filename, own)
 			if err != nil || once != own {
-				t.Errorf("%s: is evaluated again: %v", name, err)
+				t.Errorf("%s: the architecture is evaluated again: %v", name, err)
 			}
 			got, err := architecture(f.Filename, once, own)
 			if err != nil {

@@ -9,9 +9,9 @@ import (
 )
 
 // The names of a drafter's parts in the model that it drafts for. drafterPrefix is the
-// prefix for the names of the drafter's parameters and formulas, and draftPrefix the prefix
-// for the names of its groups. drafterLayer is the number of a layer within the drafter,
-// which is computed by the formula drafterOwn.
+// prefix for the names of the drafter's parameters and formulas, and draftPrefix is the
+// prefix for the names of its groups. drafterLayer is the name for the number of a layer
+// within the drafter, and drafterOwn is the formula for this number.
 const (
 	drafterPrefix = "drafter_"
 	draftPrefix   = "draft_"
@@ -21,9 +21,9 @@ const (
 )
 
 // WithDrafter returns a copy of the model in which the layers of a drafter replace the
-// model's own draft layers. A drafter is a smaller model that is run in addition for
-// speculative decoding. WithDrafter prefixes the names of the drafter's parameters and
-// formulas, and makes the drafter's formulas use these names.
+// model's own draft layers. A drafter is a smaller model that engines run alongside a model
+// for speculative decoding. WithDrafter prefixes the names of the drafter's parameters and
+// formulas, and makes the drafter's formulas use the prefixed names.
 func (m *Model) WithDrafter(d *Model) (*Model, error) {
 	for _, one := range []*Model{m, d} {
 		if one.Arch.Layers == nil {

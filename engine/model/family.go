@@ -29,7 +29,7 @@ func isFamily(t *data.Tree) bool {
 	return has(fieldTypes) || has(schema.ArchField) && has(fieldParams)
 }
 
-// familiesIn returns the families of an evaluated file.
+// familiesIn returns the families in an evaluated file.
 func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	defs, err := l.Definitions()
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 }
 
 // wordFamily describes the errors that CUE finds in a family. It returns only one error for
-// each parameter, whereas CUE reports one for each form that a parameter may have.
+// each parameter, whereas CUE reports an error for each form that a parameter may have.
 func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	seen := map[string]bool{}
@@ -172,7 +172,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 				names[i] = arch.Params[i].Name
 			}
 			if !d.Suggest(name, names) {
-				d.WithHint("it has %s", strings.Join(names, ", "))
+				d.WithHint("expected one of %s", strings.Join(names, ", "))
 			}
 			errs = append(errs, d)
 		}
@@ -221,7 +221,7 @@ func (k *Known) allFamilies() []*schema.ListedFamily {
 	return slices.Concat(k.bundled.Get(), k.families)
 }
 
-// withType returns the families with a model type.
+// withType returns the families with the given model type.
 func (k *Known) withType(modelType string) []*schema.ListedFamily {
 	return slices.DeleteFunc(k.allFamilies(), func(f *schema.ListedFamily) bool { return !slices.Contains(f.ModelTypes, modelType) })
 }
@@ -242,7 +242,7 @@ func reader(c *huggingface.Config, list []*schema.ListedFamily) (found *schema.L
 		if ok || err != nil {
 			return f, err
 		}
-		conditions = append(conditions, fmt.Sprintf("%s reads it when %s", f.Name, f.Family.Get().When.Text))
+		conditions = append(conditions, fmt.Sprintf("%s matches if %s", f.Name, f.Family.Get().When.Text))
 	}
 	if found == nil {
 		err = c.TypeError("no family for this model type matches the configuration").WithHint("%s", strings.Join(conditions, "; "))
@@ -259,8 +259,8 @@ func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	return nil
 }
 
-// addFamilies adds the families in a user's file, except those already added from the
-// same file. It is an error for two families to have the same model type.
+// addFamilies adds the families in a user's file, except those already added from the same
+// file. It is an error if two families without conditions have the same model type.
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {

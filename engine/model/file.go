@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/source"
 )
 
-// Kind is what kvbench uses a file for.
+// Kind specifies what kvbench uses a file for.
 type Kind string
 
 // The kinds of files.
@@ -31,7 +31,7 @@ const (
 	KindUnknown      Kind = "not a file kvbench can read"
 )
 
-// File is a file that was read in order to be checked.
+// File is a file that [Loader.Open] has read.
 type File struct {
 	Name string
 	Kind Kind
@@ -51,8 +51,8 @@ type File struct {
 	doc  *data.Document
 	root *data.Value // for a Hugging Face configuration
 	own  []candidate
-	// For a model, other contains the architectures in the other files of its package, and
-	// lacks contains the errors in those files.
+	// If the file describes a model, other contains the architectures in the other files of
+	// the file's package, and lacks contains the errors in those files.
 	other []candidate
 	lacks error
 }
@@ -72,8 +72,9 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 }
 
 // Seek looks for the architecture of a CUE model in the other files of its package, if the
-// architecture is neither in the file itself nor known. Call it before [Loader.Check], not
-// during it, because each of the other files is watched separately.
+// architecture is neither in the file itself nor known. The caller must call Seek before
+// [Loader.Check], so that work on the other files does not count toward the limits for this
+// file.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -217,7 +218,7 @@ func (l *Loader) kindOf(doc *data.Document) Kind {
 	return near
 }
 
-// Known are the architectures and families available to a model.
+// Known contains the architectures and families available to a model.
 type Known struct {
 	list     []candidate
 	bundled  *schema.Later[[]*schema.ListedFamily]
@@ -306,8 +307,8 @@ func (l *Loader) check(f *File, known *Known) error {
 	return err
 }
 
-// CheckValues checks the parameters and configuration in an architecture's check in the
-// same way as those in files.
+// CheckValues checks the parameters and configuration values in check i of an architecture,
+// in the same way as values in files.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
 	p, err := l.Evaluate(f.Name)
@@ -321,10 +322,10 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	}
 	// The caller reports unknown names.
 	schema.DropUnknown(params, paramNames(arch), nil, "")
-	params.Meant = append(params.Meant, schema.NameParam) // the field does not change any result
+	params.Meant = append(params.Meant, schema.NameParam) // the model's name does not change any result
 	var errs diag.List
 	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
-	// Here, fields are keyed by their names in formulas.
+	// In checks, configuration fields are keyed by their names in formulas.
 	cfg := &data.Document{File: f.Name}
 	if values := check.Field("config"); values != nil {
 		if cfg, err = data.DocumentOf(f.Name, values); err != nil {

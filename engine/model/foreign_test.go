@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestForeign checks which files found in a folder, valid or not, count as kvbench's,
+// TestForeign checks which of the files found in a folder, valid or not, belong to kvbench,
 // based on their extension and text.
 func TestForeign(t *testing.T) {
 	_, l := loader(t)
@@ -89,7 +89,7 @@ func TestForeign(t *testing.T) {
 		}
 		// A file that the user names is always read.
 		if f, _ := l.Open(name, false); f.Foreign != "" {
-			t.Errorf("%s %q is foreign though it is named", c.ext, c.text)
+			t.Errorf("%s %q is foreign although the user named it", c.ext, c.text)
 		}
 	}
 }

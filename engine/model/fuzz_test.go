@@ -11,7 +11,7 @@ import (
 )
 
 // readsFiles fuzzes the reading of files with the given name. Reading must not cause an
-// internal error or take long, and errors must contain the file's name.
+// internal error or take long, and error messages must contain the file's name.
 func readsFiles(f *testing.F, name string, seeds ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s))

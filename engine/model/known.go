@@ -96,7 +96,8 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	return data.Read(e.File, l.Watch)
 }
 
-// find returns the file selected by a path or by the name of a known model.
+// find returns the file selected by a path, by the name of a known model, or by a Hugging Face
+// repository such as hf:OWNER/NAME.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if strings.HasPrefix(word, hub.Scheme) {
 		file, err := l.fromHub(word)
@@ -204,7 +205,7 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	return Entry{}, l.notFound(name, all)
 }
 
-// modelName returns the model name in the file of a model, or "".
+// modelName returns the model name in an entry's file, or "".
 func (l *Loader) modelName(e Entry) string {
 	var doc *data.Document
 	if e.Bundled {

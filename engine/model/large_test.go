@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestLargeCheckpoint checks that a Hugging Face configuration that lists every module can
-// have up to 8 MiB, but not a byte more.
+// TestLargeCheckpoint checks that a Hugging Face configuration, for example one that lists
+// every module, can be as large as 8 MiB, but not one byte larger.
 func TestLargeCheckpoint(t *testing.T) {
 	var text strings.Builder
 	text.WriteString(`{"model_type": "llama", "head_dim": 64, "hidden_size": 512, "num_attention_heads": 8, "num_hidden_layers": 4,

@@ -2,7 +2,7 @@ package model
 
 import "testing"
 
-// TestMayMatch checks that no pattern that matches is dismissed.
+// TestMayMatch checks that mayMatch returns true for every pattern that matches the name.
 func TestMayMatch(t *testing.T) {
 	for _, test := range []struct {
 		pattern, name string

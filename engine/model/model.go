@@ -32,8 +32,8 @@ type Model struct {
 	Name   string
 	Arch   *schema.Architecture
 	Params map[string]data.Fact
-	// Defaults are the model's own defaults for configuration fields, keyed by
-	// their names in formulas; see [config.Config.With].
+	// Defaults contains the model's own defaults for configuration fields, keyed by the
+	// fields' names in formulas; see [config.Config.With].
 	Defaults map[string]data.Fact
 	// Notes are messages about how the model was read. Doubts are messages about the model's
 	// defaults, to show if the defaults are used.
@@ -50,7 +50,7 @@ type Loader struct {
 
 	schema    *schema.Schema
 	models    fs.FS
-	evaluated sync.Map // what CUE files define, keyed by file name; see [Loader.brings]
+	evaluated sync.Map // results of [Loader.brings], keyed by file name
 	contract  func() (*contract, error)
 }
 
@@ -91,9 +91,9 @@ type candidate struct {
 	params func() (cue.Value, error)
 }
 
-// Model reads a parameter file, or a CUE file that may define its own architecture.
-// It selects the architecture by the model's name, from the file itself, the bundled
-// architectures and those in the folders dirs, and checks the parameters.
+// Model reads a parameter file, or a CUE file that may define its own architecture. It uses
+// the model's name to select an architecture from the file itself, the bundled architectures
+// and the architectures in the folders dirs. It also checks the parameters.
 //
 // Instead of a path, file may be the name of a bundled model or of a model in dirs,
 // or a model's identifier on Hugging Face.
@@ -129,7 +129,7 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	return m, nil
 }
 
-// EntryModel reads a known model.
+// EntryModel reads the model in an entry's file.
 func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	if data.IsCUE(entry.File) {
 		return l.cueModel(entry.File, known)
@@ -173,8 +173,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether it is unnecessary to look for a model's architecture in other
-// files, because the model has no name or its architecture is in own or known.
+// isFound reports whether there is no need to look for a model's architecture in other
+// files, because the model has no name or because its architecture is in own or known.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
@@ -209,7 +209,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 		for _, leaf := range doc.Leaves {
 			if diag.Nearest(leaf.Path, []string{schema.NameParam}) != "" {
 				d.Pos = leaf.Key
-				d.WithHint("write %s for %s", schema.NameParam, leaf.Path)
+				d.WithHint("write %s instead of %s", schema.NameParam, leaf.Path)
 				return nil, d
 			}
 		}
@@ -285,7 +285,7 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	return func(path string) (string, []string) {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
 		if !v.Exists() {
-			return "what " + c.File + " allows", nil
+			return "a value that " + c.File + " allows", nil
 		}
 		t := schema.TypeOf(v)
 		return t.String(), t.Words
@@ -414,7 +414,8 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel returns a model's parameters, and what its CUE file defines.
+// readModel returns a model's parameters, and the architectures and families that its CUE
+// file defines.
 func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	b, err := l.brings(file)
 	if err != nil {
@@ -452,7 +453,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	}
 	var errs diag.List
 	for _, dir := range dirs {
-		// A folder may contain only models of known architectures.
+		// The folder need not contain CUE files, because its models may use known architectures.
 		files, err := fs.Glob(os.DirFS(dir), "*.cue")
 		if err == nil && len(files) == 0 {
 			_, err = os.ReadDir(dir)
@@ -509,14 +510,15 @@ func (l *Loader) Brought(f *ast.File, all *data.Tree) ([]*schema.Listed, []*sche
 	return (&Known{list: found}).Architectures(), families, err
 }
 
-// brought contains what a CUE file defines. It does not contain the value of the file,
-// because there may be many files.
+// brought contains the architectures and families that a CUE file defines. It does not
+// contain the file's CUE value, because the values of many files would need too much memory.
 type brought struct {
 	archs    []candidate
 	families []*schema.Family
 }
 
-// brings returns what a CUE file defines, or nil if it cannot be evaluated.
+// brings returns the architectures and families that a CUE file defines, or nil if the file
+// cannot be evaluated.
 func (l *Loader) brings(name string) (*brought, error) {
 	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
 		p, err := l.Evaluate(name)
@@ -534,7 +536,8 @@ func (l *Loader) brings(name string) (*brought, error) {
 	return find.(func() (*brought, error))()
 }
 
-// beside returns what another file of a package defines.
+// beside is like brings, but for another file of a package. The limits apply to each such
+// file separately.
 func (l *Loader) beside(name string) (b *brought, err error) {
 	err = l.BoundedCUE(name, func() error {
 		b, err = l.brings(name)
@@ -543,8 +546,8 @@ func (l *Loader) beside(name string) (b *brought, err error) {
 	return b, err
 }
 
-// others returns what the other files of a model's package define, because the model may
-// use any of their architectures.
+// others returns the architectures and families that the other files of a model's package
+// define. The model may use any of these architectures.
 func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
 	p := l.PackageOf(name)
 	if p == nil {
@@ -569,8 +572,9 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 	return archs, families, errs.Distinct().Err()
 }
 
-// union adds architectures to a list unless they are already in it. Duplicates occur
-// because every file that contributes to an architecture yields the whole architecture.
+// union returns list, followed by the architectures from more that list does not contain.
+// Duplicates occur because every file that contributes to an architecture yields the whole
+// architecture.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
 		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
@@ -616,8 +620,8 @@ func (c *contract) apply(file string, own *data.Tree) (*data.Tree, error) {
 	return data.TreeOf(file, v)
 }
 
-// includesContract reports whether an expression unifies the contract with something.
-// The schema is the only package that a file may import.
+// includesContract reports whether an expression unifies the contract with something. It
+// does not check which package is imported, because a file may import only the schema.
 func includesContract(x ast.Expr) bool {
 	switch x := x.(type) {
 	case *ast.BinaryExpr:
@@ -634,8 +638,8 @@ func includesContract(x ast.Expr) bool {
 	return false
 }
 
-// architecturesIn returns the architectures of an evaluated file. again evaluates the file
-// again, in case something is wrong with a model's parameters.
+// architecturesIn returns the architectures in an evaluated file. again evaluates the file
+// once more, which is only necessary if a model's parameters may be invalid.
 func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error)) ([]candidate, error) {
 	c, err := l.contract()
 	if err != nil {
@@ -748,7 +752,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				d.About(diag.NotAllowed, at)
 			}
 			switch {
-			case expr == nil && text != "": // the file imports the schema, so CUE points there
+			case expr == nil && text != "": // the file imports the schema, so CUE's position is in the schema
 				d.WithHint("expected %s", text)
 			case text != "":
 				d.Msg += ": expected " + text
@@ -842,7 +846,7 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 	}
 	if err != nil {
 		return nil, diag.Errorf(data.PosOf(match.Value.Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
-			WithHint("letters, digits and _ match themselves, [0-9]+ a number, [.] a dot")
+			WithHint("letters, digits and _ match themselves; [0-9]+ matches a number, and [.] matches a dot")
 	}
 	if checks := t.Field(fieldChecks); checks != nil {
 		var list []schema.Check
@@ -1044,7 +1048,8 @@ func paramList(v cue.Value) ([]schema.Param, error) {
 	if v.IncompleteKind() != cue.StructKind {
 		return nil, nil
 	}
-	fields, others, err := data.Members(v) // models and schemas may read any part of it
+	// Members evaluates everything in v, because models and schemas may read any part of it.
+	fields, others, err := data.Members(v)
 	if err != nil {
 		return nil, err
 	}

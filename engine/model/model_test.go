@@ -55,7 +55,7 @@ head_dim: 128
 		t.Fatal(err)
 	}
 	if m.Arch.Name != "attention" || m.Name != "any" {
-		t.Errorf("the model is %s of %s", m.Name, m.Arch.Name)
+		t.Errorf("the model is %s with architecture %s", m.Name, m.Arch.Name)
 	}
 	file := write(t, "c.yaml", "strategy:\n  tp_size: 4\n")
 	c, err := l.Config(file, map[string]map[string]formula.Value{"runtime": {"osl": formula.Number(3)}}, "test", []config.Override{
@@ -77,7 +77,7 @@ head_dim: 128
 		}
 	}
 	if v := with.Values["kvcache_quant_mode"]; v.Origin.Given() {
-		t.Error("a model's default counts as given by the user")
+		t.Error("a model's default counts as set by the user")
 	}
 	if v := c.Values["kvcache_quant_mode"]; v.Text() != "fp8" {
 		t.Errorf("the configuration itself has changed: %s", v.Text())
@@ -133,7 +133,7 @@ func TestNoModel(t *testing.T) {
 	_, err = l.Model("bare/", nil)
 	wantError(t, "a folder", err, "bare: is a folder without a config.json")
 	if m, err := l.Model("qwen3_8b", nil); err != nil || m.Name != "QWEN3_8B" {
-		t.Errorf("a known model with a folder of its name: %v", err)
+		t.Errorf("a known model, with a folder of the same name: %v", err)
 	}
 
 	dir := filepath.Dir(write(t, "zeb.cue", `zebra: {

@@ -42,8 +42,8 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 })
 
-// Complete completes a word to the names that begin with it, ignoring case and punctuation.
-// The completions begin with the word as typed.
+// Complete returns a completion of word for each name that begins with it, ignoring case and
+// punctuation. The completions begin with the word as typed.
 func Complete(word string, names []string) []string {
 	var list []string
 	for _, name := range names {
@@ -54,8 +54,8 @@ func Complete(word string, names []string) []string {
 	return list
 }
 
-// continues returns the rest of a name after a word, and whether the word is a prefix
-// of it, ignoring case and punctuation.
+// continues returns the rest of a name after a word, and reports whether the word is a
+// prefix of the name, ignoring case and punctuation.
 func continues(word, name string) (rest string, ok bool) {
 	ends := word == "" || isPunctuation(rune(word[len(word)-1]))
 	for i := range len(name) + 1 {
@@ -64,7 +64,7 @@ func continues(word, name string) (rest string, ok bool) {
 		}
 		rest, ok = name[i:], true
 		if !ends || i == len(name) || !isPunctuation(rune(name[i])) {
-			break // otherwise the word already has the name's next characters
+			break // otherwise, name[i] is punctuation that the word already contains
 		}
 	}
 	return rest, ok
@@ -99,8 +99,9 @@ func named(name string, all []Entry) (Entry, bool) {
 	return all[i], true
 }
 
-// identified returns the entry for a Hugging Face identifier, for only its NAME, or for a
-// known name, each with or without suffixes that do not change the cache.
+// identified returns the entry for a word: a Hugging Face identifier, only the NAME of such
+// an identifier, or a known name. The word may also have suffixes that do not change the
+// cache.
 func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	names := l.schema.Names.Get()
 	if names == nil {
@@ -143,8 +144,9 @@ func withoutSuffixes(name string, suffixes []string) []string {
 	return list
 }
 
-// hasID returns the name of the model that has a word among its identifiers, or "" if there
-// is none. It compares a word without an owner only with the NAMEs.
+// hasID returns the name of the model that has word as one of its identifiers, or "" if
+// there is no such model. It compares a word without an owner only with the NAME part of each
+// identifier.
 func hasID(ids map[string][]string, word string) string {
 	for _, model := range schema.Keys(ids) {
 		for _, id := range ids[model] {
@@ -176,9 +178,10 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	return d.WithHint(list)
 }
 
-// suggested returns the names of the models that a wrong name may refer to: the models
-// whose names begin with it or, if there are none, the model with the most similar name.
-// All of them have the same numbers as the wrong name, such as size and version.
+// suggested returns the names of the models that a wrong name may refer to: the model that has
+// the name with a different owner; otherwise, the models whose names begin with the wrong
+// name; or else the model with the most similar name. It does not suggest models of a
+// different size or version.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))
@@ -237,7 +240,8 @@ func parts(name string) []part {
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 0x80 }
 
-// after returns the end of the run of characters of one class that begins at i.
+// after returns the offset of the first character in s, from i on, that is not of the given
+// kind.
 func after(s string, i int, kind func(byte) bool) int {
 	for i < len(s) && kind(s[i]) {
 		i++
@@ -277,7 +281,7 @@ func begins(word, name []part) bool {
 	return word[last].digits == "" || len(name) == len(word) || !name[len(word)].fraction
 }
 
-// hasMore reports whether a word has all the parts of a name and more. If so, it is the
+// hasMore reports whether a word has all the parts of a name and more. Such a word is the
 // name of a different model, such as a distilled one.
 func hasMore(word, name []part) bool {
 	has := func(p part) bool {

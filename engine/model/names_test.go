@@ -73,8 +73,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestSources checks that every bundled model is found by the identifier that its file
-// gives as the source of its values.
+// TestSources checks that every bundled model is found by the identifier of its source, which
+// the model's file cites.
 func TestSources(t *testing.T) {
 	l := bundled(t)
 	entries, err := l.Entries(nil)
@@ -92,7 +92,7 @@ func TestSources(t *testing.T) {
 		}
 		m := source.FindSubmatch(text)
 		if m == nil {
-			t.Errorf("%s names no source", e.File)
+			t.Errorf("%s does not cite a source", e.File)
 			continue
 		}
 		if got, err := l.Find(string(m[1]), nil); got.Name != e.Name || got.StandsFor != "" {
@@ -120,7 +120,7 @@ func TestNames(t *testing.T) {
 			}
 			for _, id := range ids {
 				if strings.Count(id, "/") != 1 {
-					t.Errorf("%s is no identifier", id)
+					t.Errorf("%s is not an identifier", id)
 				}
 				if other := seen[strings.ToLower(id)]; other != "" {
 					t.Errorf("%s leads to %s and %s", id, other, model)
@@ -131,8 +131,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestSuggestions checks that suggestions for a wrong name have the same numbers as the
-// name.
+// TestSuggestions checks which models are suggested for a wrong name. Models of a different
+// size or version are not suggested.
 func TestSuggestions(t *testing.T) {
 	l := bundled(t)
 	none := "run 'kvbench models' to list the known models"
@@ -180,8 +180,8 @@ func TestSuggestions(t *testing.T) {
 
 func hint(err error) string { return strings.Join(diag.All(err)[0].Hints, "\n") }
 
-// TestOtherNumbers checks that a name in which one number is changed neither finds the
-// model nor suggests it.
+// TestOtherNumbers checks that a model is neither found nor suggested for its name with one
+// number changed.
 func TestOtherNumbers(t *testing.T) {
 	l := bundled(t)
 	entries, err := l.Entries(nil)

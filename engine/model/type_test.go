@@ -38,8 +38,8 @@ func literals(t *testing.T) []data.Value {
 	return list
 }
 
-// TestTypes checks, for every field and parameter, that CUE accepts each value that its
-// type accepts and, if the type is complete, the reverse.
+// TestTypes checks, for every field and parameter, that CUE accepts each value that the type
+// accepts and, if the type is complete, that the type accepts each value that CUE accepts.
 func TestTypes(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -63,11 +63,11 @@ func TestTypes(t *testing.T) {
 			}
 			switch takes := of.Takes(v); {
 			case takes && !good:
-				t.Errorf("%s: CUE refuses %s, but %s takes it", path, v, &of)
+				t.Errorf("%s: CUE rejects %s, but the type (%s) accepts it", path, v, &of)
 			case takes:
 				taken++
 			case good && !of.Partial && !strings.ContainsAny(v.Text, ".e"):
-				t.Errorf("%s: CUE takes %s, but %s does not", path, v, &of)
+				t.Errorf("%s: CUE accepts %s, but the type (%s) does not", path, v, &of)
 			}
 		}
 	}

@@ -17,10 +17,10 @@ import (
 // Program is the program's name.
 const Program = "nixlbench"
 
-// Mask replaces secrets in displayed commands.
+// Mask is shown in place of each secret in displayed commands.
 const Mask = "********"
 
-// Args returns the arguments for the flags to emit, each as one or two words.
+// Args returns the arguments for the flags to emit. Each flag becomes one or two words.
 func Args(flags []fit.Flag) [][]string {
 	var args [][]string
 	for _, f := range flags {
@@ -66,9 +66,9 @@ type Command struct {
 	Flags   []fit.Flag
 }
 
-// NewCommand returns the command that runs the program with the flags. Flags
-// that the program can read from the environment, where other users cannot see
-// them, are passed there.
+// NewCommand returns the command that runs the program with the flags. A flag that the
+// program can also read from an environment variable is passed in that variable, where
+// other users cannot see its value.
 func NewCommand(program []string, flags []fit.Flag) Command {
 	c := Command{Program: program, Flags: slices.Clone(flags)}
 	for i := range c.Flags {
@@ -98,7 +98,8 @@ func (c *Command) Shell() string {
 	return shell(strings.Join(words, " "), c.Flags)
 }
 
-// Shell returns the plain command as text for a POSIX shell, one flag per line.
+// Shell returns the command for these flags as text for a POSIX shell, one flag per line.
+// It does not move any flags to the environment.
 func Shell(flags []fit.Flag) string { return shell(Program, flags) }
 
 func shell(program string, flags []fit.Flag) string {
@@ -118,8 +119,8 @@ func shell(program string, flags []fit.Flag) string {
 }
 
 // Quote quotes a string as one word for a POSIX shell, on one line. A word with
-// characters that a terminal or a CI runner would interpret is written as $'…'
-// with escapes, as in bash and zsh and in POSIX since 2024.
+// characters that a terminal or a CI runner would interpret is written as $'…' with
+// escapes, which bash and zsh support, and POSIX since 2024.
 func Quote(s string) string {
 	hidden := func(r rune) bool { return r == '\t' || diag.IsHidden(r) }
 	if strings.ContainsFunc(s, hidden) || !utf8.ValidString(s) || strings.Contains(s, "##") {
@@ -134,8 +135,8 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
 }
 
-// quoteEscaped formats a string as $'…'. Escapes are octal bytes, because only
-// those mean the same in every shell and locale, whatever follows them.
+// quoteEscaped formats a string as $'…'. It escapes bytes in octal, because only octal
+// escapes mean the same in every shell and locale, whatever follows them.
 func quoteEscaped(s string) string {
 	short := map[rune]string{'\n': `\n`, '\r': `\r`, '\t': `\t`, '\'': `\'`, '\\': `\\`}
 	var b strings.Builder

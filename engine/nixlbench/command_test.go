@@ -30,8 +30,8 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestQuote checks that no quoted word moves the cursor, is hidden, begins a line or
-// runs as a command of a CI runner.
+// TestQuote checks that no quoted word moves the cursor, is invisible, starts a new line,
+// or is executed as a command by a CI runner.
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain/a:b":        "plain/a:b",
@@ -55,8 +55,8 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// FuzzQuote checks that real shells read a quoted word as the original, and that it is
-// on one line.
+// FuzzQuote checks that a quoted word is on one line, and that real shells read it as the
+// original word.
 func FuzzQuote(f *testing.F) {
 	for _, s := range []string{"", "plain", "a b", "it's", `"$HOME"`, "a;b|c&d", "line\nfeed", "~", "*", "-x", "ä€", "\\", "`id`", "!x", "\xff", "::x", "\x1b7", "\u202e7", "##[x", "\t", "a\r\n'\\"} {
 		f.Add(s)
@@ -68,11 +68,11 @@ func FuzzQuote(f *testing.F) {
 		}
 	}
 	if shells == nil {
-		f.Skip("no shell here")
+		f.Skip("there is no shell")
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsRune(s, 0) || len(s) > 10000 {
-			return // an argument cannot contain a NUL
+			return // an argument cannot contain a NUL character
 		}
 		quoted := nixlbench.Quote(s)
 		if strings.Contains(quoted, "\n") {

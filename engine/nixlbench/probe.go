@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// ReadFlags parses what a program prints when it is asked for its flags: an XML
-// document, possibly surrounded by log lines.
+// ReadFlags parses the XML document that a program prints when it is asked for its flags.
+// Log lines may surround the document.
 func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	source, err := regexp.Compile(p.Source)
 	if err != nil {
@@ -69,8 +69,9 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 // Installed is an installed nixlbench, compared with the known releases.
 type Installed struct {
 	Flags map[string]schema.OwnFlag
-	// Release is the release to make plans for: the newest one with exactly the program's
-	// flags, or else the closest one.
+	// Release is the release to make plans for. It is the newest release with exactly the
+	// program's flags, or the release with the fewest differences if no flags match
+	// exactly.
 	Release string
 	// Alike lists the releases with exactly the program's flags, oldest first.
 	Alike []string
@@ -78,8 +79,8 @@ type Installed struct {
 	Differences []Difference
 }
 
-// Difference is a flag that differs between a program and a release. The side that
-// does not have the flag is nil.
+// Difference is a flag that differs between a program and a release. Program or Release
+// is nil if that side does not have the flag.
 type Difference struct {
 	Flag             string
 	Program, Release *schema.OwnFlag
@@ -137,7 +138,7 @@ func Compare(n *schema.Nixlbench, release string, flags map[string]schema.OwnFla
 	return list
 }
 
-// Name describes the program: its release, the range of possible releases, or the
+// Name describes the program by its release, the range of possible releases, or the
 // closest release.
 func (in *Installed) Name() string {
 	switch len(in.Alike) {
@@ -151,7 +152,7 @@ func (in *Installed) Name() string {
 
 // Adapt returns the flags of a plan as they must be passed to the program. If
 // the program has a different default for a flag, the flag is set explicitly.
-// Adapt also returns the flags that the plan needs but the program does not
+// Adapt also returns the names of flags that the plan needs but the program does not
 // have.
 func (in *Installed) Adapt(flags []fit.Flag) (adapted []fit.Flag, lacking []string) {
 	adapted = slices.Clone(flags)

@@ -35,7 +35,7 @@ func overName(p *schema.Program, column string) string { return p.Name + ".colum
 
 func plannedName(p *schema.Program) string { return p.Name + ".moved" }
 
-// Refused returns why a program cannot run a plan, or nil.
+// Refused returns the reason why a program cannot run a plan, or nil if it can.
 func (r *Rules) Refused(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts *Facts) error {
 	r.load(pl, flags, facts)
 	list, err := holding(r, p.Name+".refuses.", r.refusals[p.Name])
@@ -45,7 +45,7 @@ func (r *Rules) Refused(p *schema.Program, pl *plan.Plan, flags []fit.Flag, fact
 	return diag.Errorf(diag.Pos{}, "%s", r.fill(list[0].Message)).WithHint("%s", r.fill(list[0].Hint))
 }
 
-// Values returns the values that a program's files contain for a plan.
+// Values returns the values to write to a program's files so that it runs a plan.
 func (r *Rules) Values(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts *Facts) (map[string]formula.Value, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -60,9 +60,9 @@ func (r *Rules) Values(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts
 type Expected struct {
 	// Moved is the number of bytes that the plan moves.
 	Moved int64
-	// Over is the number to divide each column by.
+	// Over is keyed by column. The program's value for a column is divided by this number.
 	Over map[string]int64
-	// Sizes contains the columns that follow from the plan.
+	// Sizes contains the columns whose values the plan determines.
 	Sizes Row
 	Notes []string
 }

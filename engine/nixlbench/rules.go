@@ -28,9 +28,9 @@ type Facts struct {
 	// FilesThere is the number of the run's files that existed before the command started.
 	// FilesShort is the number of those files that are too short for the run.
 	FilesThere, FilesShort int64
-	// Readings contains the machine readings that were available.
+	// Readings contains the values that could be read from the machine, keyed by name.
 	Readings map[string]int64
-	// The outcome of the run. Rank is -1 if unknown.
+	// The following fields describe the outcome of the run. Rank is -1 if unknown.
 	Rank, Failed                                          int64
 	Rows, OddRows, UnaskedRows, RepeatedRows, MissingRows int64
 	Errors                                                string
@@ -61,24 +61,26 @@ type Needs struct {
 	Processes, Initiators, Targets int
 	// Remote reports whether the other side is on another machine.
 	Remote bool
-	// Etcd lists the servers that must respond, or is "".
+	// Etcd lists the etcd servers, at least one of which must respond. It is "" if the
+	// run does not need etcd.
 	Etcd string
-	// Memory is in bytes. Disk is the size in bytes of the files that the run
-	// leaves: those in Dir that match Pattern, or those in Paths.
+	// Memory is the size of the memory that the run needs, in bytes. Disk is the total
+	// size, in bytes, of the files that the run leaves behind: the files in Dir that
+	// match Pattern, or the files in Paths.
 	Memory, Disk int64
 	Dir, Pattern string
 	Paths        []string
 }
 
-// Rules are the rules in the data for running plans of one release and backend.
-// They are not safe for concurrent use.
+// Rules contains the data's rules for running plans of one release and backend. They are
+// not safe for concurrent use.
 type Rules struct {
 	bench   *schema.Nixlbench
 	release string
 	backend *schema.Backend
 	prog    *formula.Program
 	frame   *formula.Frame
-	// The rules for the release and the backend.
+	// The following fields contain the rules for the release and the backend.
 	advice    []*schema.Advice
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
@@ -87,7 +89,7 @@ type Rules struct {
 	notes     map[string][]*schema.ProgramNote
 }
 
-// The tables of rules, as used in the names of formulas.
+// These constants name the tables of rules. They are the prefixes of the formulas' names.
 const (
 	adviceTable    = "advice."
 	obstaclesTable = "obstacles."
@@ -174,7 +176,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	return r, nil
 }
 
-// ruled is a rule of any kind.
+// ruled is implemented by every kind of rule.
 type ruled interface{ Common() *schema.RunRule }
 
 // rulesOf declares and returns the rules of a table that apply to the release and the
@@ -195,7 +197,8 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding returns the rules of a table that apply to the run whose facts are loaded.
+// holding returns the rules of a table whose conditions are true for the loaded plan and
+// facts.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List
 	var list []R
@@ -213,7 +216,8 @@ func (r *Rules) set(name string, v formula.Value) {
 	}
 }
 
-// load sets the values of the plan, with these flags, and the facts of the run.
+// load sets the inputs of the formulas: the plan's configuration, these flags, and the
+// run's facts.
 func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 	r.frame.Reset()
 	for name, v := range pl.Request.Config.Values {
@@ -251,8 +255,8 @@ func (r *Rules) fill(message string) string {
 	})
 }
 
-// eval returns the value of a formula, or the zero value if the data does not
-// have one.
+// eval returns the value of a formula, or the zero value if the data does not define the
+// formula.
 func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 	ref, ok := r.prog.Ref(name)
 	if !ok {
@@ -309,10 +313,10 @@ func (g Group) set(f *fit.Flag) {
 	}
 }
 
-// Meet returns the plan's flags together with those that let the processes of
-// the run find each other, and the flag that names their group, or nil. Values
-// set by the user are not changed. If in is not nil, only flags that the installed
-// program has are set.
+// Meet adds the values that let the run's processes find each other to the plan's flags.
+// It returns all flags, and the flag that names the group of the processes, or nil if
+// there is no such flag. It does not change values set by the user. If in is not nil, it
+// sets only flags that the installed program has.
 func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit.Flag, *fit.Flag, error) {
 	var errs diag.List
 	for _, m := range r.bench.Runs.Get().Meetings {
@@ -347,11 +351,11 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit
 	return pl.Flags, nil, errs.Err()
 }
 
-// Verdict is the assessment of a run by the rules: reasons not to trust its
-// result, notes, and notes that are only recorded.
+// Verdict is what the rules conclude about a run: the reasons not to trust its result,
+// notes, and quiet notes, which are recorded but not printed.
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
-// Doubts returns the assessment of a run.
+// Doubts returns the verdict on a run.
 func (r *Rules) Doubts(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, doubtsTable, r.doubts)
@@ -409,8 +413,8 @@ func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, er
 // rowPrefix is the prefix of a measure's name in formulas about a row.
 const rowPrefix = "row_"
 
-// AddTimed adds the numbers of timed iterations and samples to the rows, if these numbers are
-// known.
+// AddTimed adds the number of timed iterations and the number of samples to each row, if
+// they are known.
 func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []Row) {
 	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)
@@ -439,7 +443,7 @@ func (r *Rules) Advice(pl *plan.Plan, flags []fit.Flag, facts *Facts) (hints []s
 	return hints, err
 }
 
-// Obstacles returns the reasons not to start a run, and warnings.
+// Obstacles returns the reasons not to start a run, and warnings about it.
 func (r *Rules) Obstacles(pl *plan.Plan, flags []fit.Flag, facts *Facts) (messages, warnings []string, err error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, obstaclesTable, r.obstacles)

@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/plan"
 )
 
-// blank is a plan whose flags the tests set.
+// blank is a plan to which the tests add flags.
 var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]data.Fact{
 	"source":      {Value: formula.Value{Kind: formula.Str, Str: "memory"}},
 	"destination": {Value: formula.Value{Kind: formula.Str, Str: "file"}},
@@ -39,12 +39,13 @@ func numbers(values map[string]int64) []fit.Flag {
 }
 
 // TestDirectAlignment checks that the file system's alignment determines whether direct
-// I/O of a block can be trusted, and that 512 bytes are assumed if it reports none.
+// I/O of a block can be trusted, and that the alignment is assumed to be 512 bytes if it
+// is unknown.
 func TestDirectAlignment(t *testing.T) {
 	r := rules(t, "POSIX")
 	for _, test := range []struct {
 		block, align int64
-		want         bool // whether there is a doubt
+		want         bool // whether a doubt about the result is expected
 	}{
 		{13312, 0, false}, // 26 x 512
 		{13312, 512, false},
@@ -62,7 +63,7 @@ func TestDirectAlignment(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct I/O"); got != test.want {
-			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, verdict.Reasons)
+			t.Errorf("blocks of %d bytes on a file system with alignment %d: the reasons are %q", test.block, test.align, verdict.Reasons)
 		}
 	}
 }
@@ -98,20 +99,20 @@ func TestAsked(t *testing.T) {
 		for row := range strings.FieldsSeq(test.rows) {
 			block, batch, _ := strings.Cut(row, "x")
 			if !table.Line(fmt.Sprintf("%s %s 16.9 34.8 33.0 33.0 551.8 849.0 4.0 7.0", block, batch), true) {
-				t.Errorf("%s is no row", row)
+				t.Errorf("%s is not recognized as a row", row)
 			}
 		}
 		var f nixlbench.Facts
 		// A process that prints no table does not reduce the number of rows.
 		f.Tally([]*nixlbench.Table{table, nixlbench.NewTable(&load(t).Nixlbench, asked)})
 		if f.MissingRows != test.missing || f.UnaskedRows != test.unasked || f.RepeatedRows != test.repeated {
-			t.Errorf("%+v: %d are missing, %d not asked for, %d repeated", test, f.MissingRows, f.UnaskedRows, f.RepeatedRows)
+			t.Errorf("%+v: %d rows are missing, %d are unexpected, and %d are repeated", test, f.MissingRows, f.UnaskedRows, f.RepeatedRows)
 		}
 	}
 }
 
-// TestWarnings checks that both forms of warnings are recognized, and that a table
-// keeps only some warnings, and only part of a long one.
+// TestWarnings checks that both forms of warnings are recognized. It also checks that a
+// table saves only a limited number of warnings, and only part of a long warning.
 func TestWarnings(t *testing.T) {
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for _, line := range []string{"WARNING: a", "Warning: b", "warning: c", "x WARNING: d", "WARNING:e", "Warning: " + strings.Repeat("ä", 40_000)} {
@@ -124,12 +125,12 @@ func TestWarnings(t *testing.T) {
 		table.Line("Warning: again", true)
 	}
 	if n := len(table.Warnings); n != 100 {
-		t.Errorf("%d warnings are kept, want 100", n)
+		t.Errorf("%d warnings are saved, want 100", n)
 	}
 }
 
-// TestObstacles checks conditions that are known only on the machine of the run and
-// prevent it from starting.
+// TestObstacles checks conditions that prevent a run from starting and that are known
+// only on the run's machine.
 func TestObstacles(t *testing.T) {
 	yes := formula.Value{Kind: formula.Bool, Bool: true}
 	pages := append(numbers(map[string]int64{"total_buffer_size": 4 << 20}), flag("use_hugepages", yes))
@@ -156,7 +157,7 @@ func TestObstacles(t *testing.T) {
 			want string
 		}{{refused, test.refused}, {warnings, test.warn}} {
 			if text := strings.Join(c.got, "\n"); (text == "") != (c.want == "") || !strings.Contains(text, c.want) {
-				t.Errorf("%+v: it says %q, want %q", test.facts, text, c.want)
+				t.Errorf("%+v: the messages are %q, want %q", test.facts, text, c.want)
 			}
 		}
 	}
@@ -185,8 +186,9 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at
-// 10 MB/s: 3 block sizes by 2 batch sizes, of 7168 x 3 bytes, and twice the buffer.
+// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at 10
+// MB/s. The data is twice the buffer, plus 3 block sizes (7168 bytes in total) x 2 batch
+// sizes (3 in total) for each iteration.
 func TestTimeout(t *testing.T) {
 	flags := numbers(map[string]int64{"start_block_size": 1024, "max_block_size": 4096, "start_batch_size": 1, "max_batch_size": 2,
 		"num_iter": 1000, "warmup_iter": 0, "total_buffer_size": 5_000_000_000})

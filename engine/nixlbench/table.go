@@ -53,8 +53,8 @@ func StartsNumber(c byte) bool { return c == '-' || '0' <= c && c <= '9' }
 // Row is a row of the table, keyed by column.
 type Row map[string]Number
 
-// Limits on the saved part of one process's output. No run prints that many rows,
-// because sizes double from row to row.
+// These limits apply to what is saved from one process's output. Because sizes double
+// from row to row, no real run prints that many rows.
 const (
 	maxRows     = 4096
 	maxWarnings = 100
@@ -65,7 +65,7 @@ const (
 type Table struct {
 	runs    *schema.Runs
 	columns []schema.Column // nil before the heading
-	// Rows contains the first rows, and Count is the total number of rows.
+	// Rows contains the first rows, up to a limit. Count is the total number of rows.
 	Rows     []Row
 	Count    int64
 	Warnings []string
@@ -75,7 +75,7 @@ type Table struct {
 	Created       []string
 	rank, created *regexp.Regexp
 	// asked contains the rows that the run is expected to print, or is nil if they are
-	// unknown; seen contains those that it has printed.
+	// unknown. seen contains the expected rows that it has printed so far.
 	asked                  *Asked
 	seen                   map[string]bool
 	odd, unasked, repeated int64
@@ -108,7 +108,8 @@ func (t *Table) Warning(line string) bool {
 }
 
 // Line processes the next line of output and reports whether it is a row of the table. Lines
-// outside the table are skipped. The ended argument reports whether the line has a line end.
+// outside the table are skipped. The ended argument is false if the output was cut off
+// before the end of the line.
 func (t *Table) Line(line string, ended bool) (isRow bool) {
 	line = strings.TrimRight(line, " \r\n")
 	if t.Warning(line) {
@@ -156,7 +157,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 	return false
 }
 
-// add counts a row, and saves it unless too many have been saved.
+// add counts a row, and saves it unless the limit on saved rows has been reached.
 func (t *Table) add(row Row) {
 	t.Count++
 	if t.isOdd(row) {
@@ -184,7 +185,7 @@ func (t *Table) isHeading(title string) bool {
 	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
 
-// match returns the columns with these titles, or nil if no layout matches.
+// match returns the columns with these titles, or nil if the titles match no layout.
 func (t *Table) match(titles []string) []schema.Column {
 	for _, l := range t.runs.Layouts {
 		var found []schema.Column
@@ -230,7 +231,7 @@ type Asked struct {
 	ids  map[string]bool
 }
 
-// id returns a key that distinguishes rows.
+// id returns a key that distinguishes a row from all other expected rows.
 func (a *Asked) id(row Row) string {
 	values := make([]string, len(a.keys))
 	for i, key := range a.keys {

@@ -24,7 +24,7 @@ func load(t testing.TB) *schema.Schema {
 	return s
 }
 
-// read passes the lines of a text to a table.
+// read passes a text to a table, line by line.
 func read(t testing.TB, text string) *nixlbench.Table {
 	t.Helper()
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
@@ -34,8 +34,8 @@ func read(t testing.TB, text string) *nixlbench.Table {
 	return table
 }
 
-// TestRank checks that a process's rank is found in the output of every release and
-// runtime.
+// TestRank checks that a process's rank is found in captured output and in lines of the right
+// form, and that it is not found in similar lines.
 func TestRank(t *testing.T) {
 	for file, want := range map[string]int64{
 		"main-2025-06-09.op_type_bad.txt":        0,
@@ -95,7 +95,7 @@ func TestCaptured(t *testing.T) {
 			t.Errorf("%s: %v, %v", file, err, table.Err())
 		}
 		if string(got) != want.rows {
-			t.Errorf("%s has the rows\n%s\nwant\n%s", file, got, want.rows)
+			t.Errorf("the rows of %s are\n%s\nwant\n%s", file, got, want.rows)
 		}
 		var facts nixlbench.Facts
 		facts.Tally([]*nixlbench.Table{table})
@@ -141,7 +141,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestTableLong checks that only the first rows of an endless table are kept.
+// TestTableLong checks that only the first rows of an endless table are saved.
 func TestTableLong(t *testing.T) {
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for range 4096 {
@@ -151,7 +151,7 @@ func TestTableLong(t *testing.T) {
 		table.Line(strings.TrimSuffix(line, "\n"), true)
 	}
 	if len(table.Rows) != 4096 || table.Count != 5000 || table.Err() != nil {
-		t.Fatalf("%d rows kept of %d and %v, want 4096 of 5000", len(table.Rows), table.Count, table.Err())
+		t.Fatalf("%d of %d rows are saved, with error %v; want 4096 of 5000", len(table.Rows), table.Count, table.Err())
 	}
 }
 
@@ -194,9 +194,10 @@ func TestProbe(t *testing.T) {
 		}
 		in := nixlbench.Identify(n, flags)
 		if in.Release != release || len(in.Alike) != 1 || len(in.Differences) != 0 {
-			t.Errorf("%s was taken for %s (%v), differing in %v", release, in.Release, in.Alike, in.Differences)
+			t.Errorf("%s was identified as %s (%v), which differs in %v", release, in.Release, in.Alike, in.Differences)
 		}
-		// With another default and another flag, it is no known release.
+		// With a different default, a missing flag and an additional flag, the program
+		// does not match any known release.
 		delete(flags, "num_iter")
 		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: formula.Truth(false)}
 		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: formula.Number(1)}
@@ -217,7 +218,7 @@ func TestProbe(t *testing.T) {
 		"odd default":  "<AllFlags><flag><file>x/utils.cpp</file><name>a</name><default>many</default><type>int32</type></flag></AllFlags>",
 	} {
 		if flags, err := nixlbench.ReadFlags(n.Runs.Get().Probe, []byte(text)); err == nil {
-			t.Errorf("%s gives %v", name, flags)
+			t.Errorf("the differences from %s are %v", name, flags)
 		}
 	}
 }
@@ -241,7 +242,7 @@ func TestAlike(t *testing.T) {
 			flags[f.Name] = schema.OwnFlag{Type: era.Type, Default: era.Default}
 		}
 		if in := nixlbench.Identify(n, flags); !reflect.DeepEqual(in.Alike, want) || in.Release != want[len(want)-1] {
-			t.Errorf("%s is taken for %s of %v, want %v", release, in.Release, in.Alike, want)
+			t.Errorf("%s is identified as %s, one of %v, want one of %v", release, in.Release, in.Alike, want)
 		}
 	}
 }
@@ -265,7 +266,7 @@ func TestSplit(t *testing.T) {
 	} {
 		got, err := nixlbench.Split(command)
 		if (err != nil) != (want == nil) || err == nil && !reflect.DeepEqual(got, want) {
-			t.Errorf("%q is %q (%v), want %q", command, got, err, want)
+			t.Errorf("%q is split into %q (%v), want %q", command, got, err, want)
 		}
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The parts of the tuning data, as used in the names of formulas.
+// These constants name the parts of the tuning data. They are the prefixes of the
+// formulas' names.
 const (
 	shortTable   = "tuning.short."
 	requireTable = "tuning.require."
@@ -55,12 +56,12 @@ func (r *Rules) Short(pl *plan.Plan) (map[string]formula.Value, error) {
 			continue
 		}
 		values[s.Flag] = r.eval(shortTable+s.Flag, &errs)
-		r.set(s.Flag, values[s.Flag]) // later values may depend on it
+		r.set(s.Flag, values[s.Flag]) // later formulas may use this value
 	}
 	return values, errs.Err()
 }
 
-// Worthwhile returns the reason not to try a plan, or nil.
+// Worthwhile returns the reason why a plan is not worth a try, or nil if it is.
 func (r *Rules) Worthwhile(pl *plan.Plan) error {
 	r.load(pl, pl.Flags, new(Facts))
 	for i, limit := range r.bench.Runs.Get().Tuning.Require {
@@ -76,8 +77,8 @@ func (r *Rules) Worthwhile(pl *plan.Plan) error {
 
 // Setting is a setting of nixlbench with the values to try.
 type Setting struct {
-	// Flags are the flags that get the value. The first flag's name is the name of the
-	// setting.
+	// Flags are the flags that are all set to the same value. The first flag's name is
+	// the name of the setting.
 	Flags []*schema.Flag
 	// Values are the values to try. Default is the index of the plan's value.
 	Values  []formula.Value
@@ -93,10 +94,11 @@ func (s *Setting) Name() string { return s.Flags[0].Name }
 // Ordered reports whether adjacent values are expected to have similar results.
 func (s *Setting) Ordered() bool { return s.Flags[0].IsNumber() }
 
-// Settings returns the settings to vary in a plan: those in the data that have several values
-// and that the user did not fix, and flags that the user set to several values. The plan
-// contains the defaults. If in is not nil, only flags that the installed program has are
-// used. If builtin is true, only flags that affect the I/O of kvbench's own program are used.
+// Settings returns the settings to vary in a plan: the settings in the data that have
+// several values and that the user did not fix, and the flags that the user set to
+// several values. The default of each setting is its value in the plan. If in is not nil,
+// only flags that the installed program has are used. If builtin is true, only flags that
+// affect the I/O of kvbench's own program are used.
 func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed, builtin bool) ([]Setting, error) {
 	var list []Setting
 	var errs diag.List
@@ -140,7 +142,7 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 			errs = append(errs, several[name][0].Origin.Errorf("the builtin program does not use this flag, so its values make no difference"))
 		case r.isSize(name):
 			errs = append(errs, several[name][0].Origin.Errorf("this size is part of the plan, so tuning does not vary it").
-				WithHint("give one value, or measure several sizes with 'kvbench profile'"))
+				WithHint("set one value, or measure several sizes with 'kvbench profile'"))
 		default:
 			set := Setting{Flags: []*schema.Flag{f}, Source: several[name][0].Origin.String()}
 			set.add(several[name])
@@ -158,7 +160,7 @@ func (r *Rules) isSize(flag string) bool {
 	})
 }
 
-// flagsOf returns the flags of a knob, or nil if it does not apply to the plan.
+// flagsOf returns the flags of a knob, or nil if the knob does not apply to the plan.
 func (r *Rules) flagsOf(k *schema.Knob, pl *plan.Plan, in *Installed) []*schema.Flag {
 	if k.Backends != nil && !slices.Contains(k.Backends, pl.Backend()) {
 		return nil
@@ -178,13 +180,13 @@ func (r *Rules) flagsOf(k *schema.Knob, pl *plan.Plan, in *Installed) []*schema.
 	return flags
 }
 
-// values adds the values that the data defines for a knob to a setting.
+// values adds a knob's values, as defined in the data, to a setting.
 func (r *Rules) values(s *schema.Schema, set *Setting, k *schema.Knob, pl *plan.Plan) error {
 	f := set.Flags[0]
 	switch {
 	case k.Values != nil:
 		for _, text := range k.Values {
-			// Even if the flag's value is a list, text is a single value.
+			// If the flag accepts a list, text is the whole list and counts as one value.
 			knob, err := config.KnobOf(s, f, text, data.Origin{Kind: data.FromCommand, Name: "tuning"}, true)
 			if err != nil {
 				return err
@@ -203,7 +205,7 @@ func (r *Rules) values(s *schema.Schema, set *Setting, k *schema.Knob, pl *plan.
 		}
 	}
 	if k.Folder != "" {
-		entries, _ := os.ReadDir(k.Folder) // if the folder does not exist, there are no such devices
+		entries, _ := os.ReadDir(k.Folder) // without the folder, the machine has no such devices
 		for _, e := range entries {
 			set.Values = append(set.Values, formula.Text(e.Name()))
 		}
@@ -257,7 +259,8 @@ func (r *Rules) OneRow(pl *plan.Plan) error {
 	return err
 }
 
-// Measured returns the measurement that tuning maximizes, from the only row of a run.
+// Measured returns the number that tuning maximizes, which it reads from the only row of
+// a run.
 func (r *Rules) Measured(rows []Row) (float64, error) {
 	if len(rows) != 1 {
 		return 0, fmt.Errorf("the run printed %d rows instead of 1", len(rows))
@@ -266,7 +269,7 @@ func (r *Rules) Measured(rows []Row) (float64, error) {
 	return cmp.Or(rows[0][m.Total], rows[0][m.Key]).Float(), nil
 }
 
-// Measure returns the measure that tuning maximizes.
+// Measure returns the definition of the measure that tuning maximizes.
 func Measure(n *schema.Nixlbench) schema.Measure {
 	runs := n.Runs.Get()
 	i := slices.IndexFunc(runs.Measures, func(m schema.Measure) bool { return m.Key == runs.Tuning.Measure })

@@ -50,7 +50,7 @@ func rulesOf(t *testing.T, release, backend string) *nixlbench.Rules {
 	return r
 }
 
-// TestShort checks the flags that keep runs short, with about 2 GiB in the timed part.
+// TestShort checks the flags that keep runs short, so that the timed part moves about 2 GiB.
 func TestShort(t *testing.T) {
 	const newest = "main-2026-08-21"
 	for _, test := range []struct {
@@ -67,13 +67,14 @@ func TestShort(t *testing.T) {
 		{newest, sized(4718592, 64, 1, 1), nil, "large_blk_iter_ftr=1 num_iter=8 warmup_iter=1"},
 		// Each of 8 threads needs 4 iterations for its pipeline.
 		{newest, sized(4718592, 64, 8, 4), nil, "large_blk_iter_ftr=1 num_iter=32 warmup_iter=32"},
-		// Small requests do not run forever, and large ones not just once.
+		// The number of iterations is limited for small requests, and is greater than 1
+		// for large requests.
 		{newest, sized(4096, 1, 1, 1), nil, "large_blk_iter_ftr=1 num_iter=1000 warmup_iter=1"},
 		{newest, sized(1<<20, 8192, 1, 1), nil, "large_blk_iter_ftr=1 num_iter=4 warmup_iter=1"},
 		// Before 0.5.0, the factor is always 16.
 		{"0.4.1", sized(1<<20, 64, 2, 1), nil, "num_iter=32 warmup_iter=2"},
 		{"0.4.1", sized(2<<20, 64, 2, 1), nil, "num_iter=256 warmup_iter=32"},
-		// The user's own numbers stay.
+		// The user's own numbers are not replaced.
 		{newest, sized(1<<20, 64, 1, 1), []string{"num_iter"}, ""},
 		{newest, sized(1<<20, 64, 1, 1), []string{"warmup_iter"}, ""},
 	} {
@@ -91,8 +92,8 @@ func TestShort(t *testing.T) {
 	}
 }
 
-// TestWorthwhile checks that combinations with too much in flight are not tried, but the
-// plan's own batch always is.
+// TestWorthwhile checks that combinations with too much data in flight are not tried, but
+// that the plan's own batch always is.
 func TestWorthwhile(t *testing.T) {
 	r := rulesOf(t, "main-2026-08-21", "POSIX")
 	for _, test := range []struct {
@@ -148,17 +149,19 @@ func TestSettings(t *testing.T) {
 			release: "1.4.0", backend: "LIBFABRIC", set: with(map[string]any{"max_batch_size": int64(3)}), given: []string{"num_threads", "pipeline_depth"},
 			want: "max_batch_size 1 [3], enable_pt [false] true, progress_threads [0] 1 2 4 8, op_type READ [WRITE]",
 		},
-		// Reading would move the data in the other direction.
+		// The operation is not varied, because reading would move the data in the other
+		// direction.
 		{
 			release: "1.4.0", backend: "UCCL", set: with(map[string]any{"target_seg_type": "VRAM"}), given: []string{"max_batch_size", "num_threads"},
 			want: "pipeline_depth [1] 2 4 8 16",
 		},
-		// A plan of one block has no smaller batch.
+		// If a plan has only one block, there is no smaller batch.
 		{
 			release: "1.4.0", backend: "OBJ", set: with(map[string]any{"max_batch_size": int64(1)}),
 			want: "num_threads [1] 2 4 8 16 32, pipeline_depth [1] 2 4 8 16",
 		},
-		// Either flag of a setting fixes it. Users' values replace those of the data.
+		// A user who sets either of a setting's flags fixes the setting. A user's values
+		// replace the values in the data.
 		{
 			release: "1.4.0", backend: "GDS_MT", given: []string{"start_batch_size"}, several: several("num_threads", int64(6), int64(3)),
 			want: "num_threads [1] 3 6, pipeline_depth [1] 2 4 8 16, gds_mt_num_threads [1] 2 4 8 16 32",
@@ -197,8 +200,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestTuningData checks that every setting and every flag in the data exists, and that
-// all settings have a source.
+// TestTuningData checks that the flags and backends in the tuning data exist, and that all
+// settings have a source.
 func TestTuningData(t *testing.T) {
 	n := &load(t).Nixlbench
 	tuning := &n.Runs.Get().Tuning

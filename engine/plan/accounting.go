@@ -15,8 +15,8 @@ import (
 
 // Use describes the purpose of a planner.
 type Use struct {
-	// Rank selects the rank accounting, which counts what one rank of a serving
-	// engine moves, instead of the documented arithmetic for the whole model.
+	// Rank selects the rank accounting, which counts what one rank of a serving engine moves.
+	// Otherwise, the plan uses the documented arithmetic for the whole model.
 	Rank bool
 	// Detail adds the quantities that only detailed output shows. Names is a comma-separated
 	// list of such quantities to add even without Detail.

@@ -40,6 +40,8 @@ const (
 	windowsVar    = "cache_windows" // which tokens are counted in windowed layers
 	groupsVar     = "cache_groups"  // the groups of layers that share blocks
 	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
+	ioPlaces      = "io_places"
+	blocksVar     = "cache_blocks"
 	wherePrefix   = "where."
 	selectName    = "cache.select"
 	foldPrefix    = "folds."
@@ -62,8 +64,6 @@ const (
 	pairsFact     = "pairs"
 	allBytesFact  = "all_bytes"
 	allIOsFact    = "all_descriptors"
-	ioPlaces      = "io_places"
-	blocksVar     = "cache_blocks"
 	// The numbers of ranks on each side that move data at the same time.
 	sourcesFact      = "pair_sources"
 	destinationsFact = "pair_destinations"

@@ -135,7 +135,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 			for _, q := range plans[0].Quantities {
 				quantities = append(quantities, q.Name)
 			}
-			d.WithHint("it has %s, its flags, and the values they are computed from", strings.Join(quantities, ", "))
+			d.WithHint("use a nixlbench flag, a value that the plan is computed from, or one of %s", strings.Join(quantities, ", "))
 		}
 		return nil, d
 	}

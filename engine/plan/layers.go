@@ -30,7 +30,7 @@ type Layers struct {
 	tally
 }
 
-// Layers returns a Layers that evaluates in the frame.
+// Layers returns a [Layers] that uses the frame.
 func (f *Frame) Layers() *Layers { return &Layers{Frame: f} }
 
 // layersOf assigns the layers of a request's model to groups and returns the resulting
@@ -477,7 +477,7 @@ func (l *Layers) stageFacts(st *stage) (err error) {
 	return nil
 }
 
-// add adds a request for some I/Os, reusing the memory of an earlier request. It reports
+// add adds a request for the I/Os in o, reusing the memory of an earlier request. It reports
 // whether that memory still contains the facts of a request for the same stage.
 func (l *Layers) add(req *Request, st *stage, o *io) (one *Request, same bool) {
 	n := len(l.requests)

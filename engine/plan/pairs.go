@@ -859,8 +859,8 @@ type Transfer struct {
 	// Request is the request for the source side, including the values that the engine
 	// determines.
 	Request *Request
-	// To is the request for the destination side. Its strategy comes from the
-	// configuration's decode section.
+	// To is the request for the destination side. Some of its fields come from the decode
+	// section of the configuration.
 	To       *Request
 	Warnings diag.List
 	layers   *Layers
@@ -942,7 +942,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
 	t.Flags = map[string]formula.Value{}
 	for name := range p.schema.Cache.Get().Transfer.Get().Flags {
-		// Skip flags that depend on how many pairs a command is for.
+		// Skip flags that depend on how many ranks move data at the same time.
 		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
 			if t.Flags[name], err = l.inFirst.Eval(ref); err != nil {
 				return nil, err

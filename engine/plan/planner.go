@@ -108,8 +108,8 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 
 // Plans makes plans that contain quantities, flags, and the limits that the plans exceed.
 // It returns one plan or, in the rank accounting, one for each I/O size in each requested
-// stage. If a fitted plan is requested but no plan fits, the error suggests sizes that
-// would fit.
+// stage. If a plan cannot be fitted, Plans returns the other plans, and an error that suggests
+// sizes that would fit.
 //
 // Plans does not modify the request. Each plan contains a copy of the request in which
 // the source and the destination are set.

@@ -12,8 +12,8 @@ import (
 // Planners makes and caches the planners for a release of nixlbench. It is not safe for
 // concurrent use.
 type Planners struct {
-	// Release is the nixlbench release. From names, in messages, the setting that selected
-	// it.
+	// Release is the nixlbench release. From is the name, in messages, of the setting that
+	// selected it.
 	Release, From string
 	// Quantities requests planners that compute only quantities; see [Use.Quantities].
 	Quantities bool

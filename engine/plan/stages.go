@@ -18,7 +18,9 @@ type rate struct {
 	page  int64       // bytes per page
 	pages int64       // pages per request
 	ios   formula.Rat // I/Os per layer in the stage, assuming one I/O per page
-	parts []int64     // bytes of each part of a page, if each part is a separate I/O
+	// parts contains the bytes of each part of a page. It is set only in transfers, or if each
+	// part is a separate I/O.
+	parts []int64
 	// partFrames contains the frame for each part.
 	partFrames []*formula.Frame
 	// covers specifies what one I/O covers.
@@ -72,8 +74,8 @@ type io struct {
 	from  *sources
 	pairs int64
 	// between lists the pairs of source and destination stages that contain these pairs of
-	// ranks. senders and receivers are the numbers of ranks on each side. They are set only
-	// if a plan for all pairs at once is requested.
+	// ranks. senders and receivers count the source and destination ranks in these pairs, and
+	// are set only if a plan for all pairs at once is requested.
 	between            [][2]int
 	senders, receivers int64
 	// together reports whether all of these pairs move their I/Os at the same time.
@@ -214,9 +216,10 @@ func (st *stage) fill(rates []rate) error {
 	return sum.err
 }
 
-// joins reports whether an I/O that covers several layers covers the layers of both
-// cells. It does if the cells belong to the same group. If an I/O covers a pool, the
-// cells must instead have the same kind, pool and page size.
+// joins reports whether an I/O that covers several layers covers the layers of both cells.
+// The cells must have the same number of pages and the same sources. In addition, they must
+// belong to the same group or, if an I/O covers a pool, have the same kind, pool and page
+// size.
 func (r *rate) joins(q *rate) bool {
 	if r.pages != q.pages || r.from != q.from {
 		return false
@@ -464,9 +467,9 @@ func (l *Layers) held(lo, hi int) ([]int64, string) {
 	return held, string(key)
 }
 
-// places returns, for each stage, the number of the first stage that has the same number of
-// layers from each cell. Such stages have the same values, unless values depend on the
-// stage number.
+// places returns, for each stage, the number of the first stage that has the same values.
+// Stages have the same values if they have the same number of layers from each cell, unless
+// values depend on the stage number.
 func (l *Layers) places(ends []int) []int {
 	first := map[string]int{}
 	places := make([]int, len(ends)-1)
@@ -529,7 +532,8 @@ func (l *Layers) countIOs(st *stage) error {
 	return err
 }
 
-// total does arithmetic on numbers. It sets err if a result does not fit in 64 bits.
+// total adds, multiplies and divides numbers. It sets err if a result does not fit in 64
+// bits.
 type total struct{ err error }
 
 func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }

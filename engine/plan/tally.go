@@ -186,8 +186,9 @@ type check struct {
 	holds bool
 }
 
-// counting contains the frames for computing a fold, one for each cell that has layers,
-// and the number of layers in each of these cells.
+// counting contains the frames for computing a fold, one for each cell, and the number of
+// layers in each cell. It omits cells without layers unless the fold divides the layers into
+// sets.
 type counting struct {
 	when   *formula.Frame
 	frames []*formula.Frame

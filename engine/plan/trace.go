@@ -143,8 +143,7 @@ func (t *tracer) allFolds() []schema.Fold {
 	return t.schema.Cache.Get().Folds
 }
 
-// foldRefs returns the references to a fold's formula and to the formulas of its
-// stand-ins.
+// foldRefs returns references to all formulas of a fold, including those of its stand-ins.
 func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
 	names = append(names, whenName(f.Name))

@@ -30,7 +30,8 @@ type Unread struct {
 	Axis bool
 	// Instead contains the fields that accept the same value and that the plan depends on.
 	Instead []*schema.Field
-	// Other is the name of the other accounting, if it depends on the field.
+	// Other is the name of the other accounting, if plans in that accounting depend on the
+	// field.
 	Other string
 	// Kinds are the layer kinds that depend on the field in the rank accounting, if the model
 	// has no layers of these kinds.

@@ -15,8 +15,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that helps identify a plan. label is its heading in text output, key is
-// its name in output for programs, and of is its place in a record.
+// setting is a value that helps identify a plan. label is the heading of its column in text
+// output, key is its name in output for programs, and of is the name under which records hold
+// it.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -179,8 +180,8 @@ func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	return cmp.Or(err, marks.write(w))
 }
 
-// writeColumns writes the requested columns, or all of them. The column names do not depend
-// on the results, so files can be concatenated.
+// writeColumns writes the requested columns or, if none are requested, all columns. The column
+// names do not depend on the results, so output files can be concatenated.
 func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error {
 	columns := columnsOf(o.View, s)
 	if o.Columns != nil {
@@ -266,8 +267,8 @@ func Columns(view schema.View, s *schema.Schema) []string {
 	return names
 }
 
-// ColumnOf returns the name of the column that has the heading name in the text
-// table. If there is none, it returns name itself.
+// ColumnOf returns the name of the column that has this heading in the text table, or name
+// itself if there is no such column.
 func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
 		if r.Label == name {
@@ -412,11 +413,11 @@ func notes(p Point) []string {
 // maxMarks is the maximum number of different notes listed below a table.
 const maxMarks = 20
 
-// marks assigns numbers to the notes of points.
+// marks assigns numbers to the notes about points.
 type marks struct {
 	numbers map[string]int
 	texts   []string
-	more    int // number of notes without a mark
+	more    int // how many notes have no number
 }
 
 func marksOf(points []Point) *marks {
@@ -436,7 +437,7 @@ func marksOf(points []Point) *marks {
 	return m
 }
 
-// of returns the marks of a point's notes, such as " [1] [2]".
+// of returns the numbers of a point's notes, such as " [1] [2]".
 func (m *marks) of(p Point) string {
 	if m == nil {
 		return ""

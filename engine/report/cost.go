@@ -86,7 +86,7 @@ func fitCost(list []moved) (*cost, string) {
 	}
 	switch {
 	case math.IsInf(best.err, 1), best.err > maxCostErr:
-		return nil, "the times do not fit a cost for each descriptor and a bandwidth"
+		return nil, "a cost per I/O and a bandwidth cannot explain the times"
 	}
 	return &best, ""
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// measurements returns the times of requests that start in 5 us, take 2 us for each
-// descriptor and move 25,000 bytes a microsecond (25 GB/s), each off by a share of noise.
+// measurements returns requests that take 5 us to start and 2 us per descriptor, and move 25,000
+// bytes per microsecond (25 GB/s). Each time is off by one of the fractions in noise.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {
@@ -22,7 +22,8 @@ func measurements(counts, sizes []float64, noise ...float64) []moved {
 	return list
 }
 
-// TestFitCost checks the fit of exact times, of noisy ones, and of those that lack a part.
+// TestFitCost checks fits to exact times, to noisy times, and to times that only some parts of
+// the cost affect.
 func TestFitCost(t *testing.T) {
 	sizes := []float64{4096, 65536, 1 << 20}
 	c, why := fitCost(measurements([]float64{1, 8, 64}, sizes))
@@ -37,7 +38,8 @@ func TestFitCost(t *testing.T) {
 	if c == nil || !near(c.descriptorUs, 2, 0.1) || !near(c.rate, 25_000, 0.1) || c.err < 0.01 || c.err > 0.05 {
 		t.Errorf("noisy: %+v, %s", c, why)
 	}
-	// With 10 descriptors in each request, 5 us are 0.5 us of each.
+	// With 10 descriptors in each request, the 5 us to start add 0.5 us to the time per
+	// descriptor.
 	c, why = fitCost(measurements([]float64{10}, append(sizes, 16<<20)))
 	if c == nil || !c.together || c.startUs != 0 || !near(c.descriptorUs, 2.5, 1e-6) || !near(c.rate, 25_000, 1e-6) {
 		t.Errorf("one batch size: %+v, %s", c, why)
@@ -47,19 +49,20 @@ func TestFitCost(t *testing.T) {
 	if c == nil || c.startUs != 0 || c.descriptorUs != 0 || !near(c.rate, 25_000, 0.01) {
 		t.Errorf("bytes: %+v, %s", c, why)
 	}
-	// Only descriptors do.
+	// Only descriptors take time.
 	c, why = fitCost([]moved{{1, 1024, 3}, {2, 4096, 6.01}, {4, 1024, 11.98}, {8, 2048, 24}, {16, 1024, 48.02}})
 	if c == nil || !math.IsInf(c.rate, 1) || !near(c.descriptorUs, 3, 0.01) {
 		t.Errorf("descriptors: %+v, %s", c, why)
 	}
 }
 
-// TestNoFit checks that nothing is fitted where the points do not allow it.
+// TestNoFit checks that there is no fit if there are too few points, if all I/Os have the same
+// size, or if the times contradict each other.
 func TestNoFit(t *testing.T) {
 	for want, list := range map[string][]moved{
-		"at least 4":    measurements([]float64{1, 8, 64}, []float64{4096}),
-		"the same size": measurements([]float64{1, 8, 64, 128, 256}, []float64{4096}),
-		"do not fit":    {{1, 1024, 900}, {1, 4096, 3}, {8, 4096, 0.1}, {8, 1 << 20, 70000}, {64, 1024, 2}, {64, 1 << 22, 1}},
+		"at least 4":     measurements([]float64{1, 8, 64}, []float64{4096}),
+		"the same size":  measurements([]float64{1, 8, 64, 128, 256}, []float64{4096}),
+		"cannot explain": {{1, 1024, 900}, {1, 4096, 3}, {8, 4096, 0.1}, {8, 1 << 20, 70000}, {64, 1024, 2}, {64, 1 << 22, 1}},
 	} {
 		if c, why := fitCost(list); c != nil || !strings.Contains(why, want) {
 			t.Errorf("%+v, %q, want %q", c, why, want)

@@ -75,8 +75,7 @@ func StepText(w io.Writer, steps []*plan.Step) {
 	}
 }
 
-// choose chooses the steps to explain, starting at the top, and reports whether there were
-// too many.
+// choose chooses the steps to explain, starting at the top, and reports whether it omitted any.
 func (t *tree) choose(steps []*plan.Step) bool {
 	t.chosen = map[int]bool{}
 	lines := 2*len(steps) + 1
@@ -196,7 +195,8 @@ func key(s *plan.Step) string {
 	return s.Name + "\n" + s.Formula + "\n" + s.Values + "\n" + s.Value.String()
 }
 
-// formula writes the formula of a step, the formula with values, and the step's parts.
+// formula writes the formula of a step, the formula with values instead of names, and the step's
+// parts.
 func (t *tree) formula(s *plan.Step, depth int) {
 	indent := strings.Repeat("    ", depth)
 	at := ""

@@ -59,8 +59,9 @@ func rowColumns(s *schema.Schema) []column {
 }
 
 // NewListing returns a listing with these columns, or with the default columns if columns is
-// nil. It shows only the rows that meet all the conditions in only, each of which is a
-// column name and a value.
+// nil. It shows only the rows that meet all the conditions in only. A condition consists of a
+// column name and the value that the column must have. files is the number of files that the
+// results come from.
 func NewListing(s *schema.Schema, columns []string, only [][2]string, files int) *Listing {
 	all := rowColumns(s)
 	if columns == nil {
@@ -129,14 +130,16 @@ type row struct {
 	base  line
 }
 
-// Has reports whether a result, or any of its rows, has all the requested values.
+// Has reports whether a row of a result meets the conditions. If the result has no rows, the
+// result itself must meet them.
 func (r *Listing) Has(rec *runner.Brief) bool {
 	has := false
 	r.each(rec, func(*row) { has = true })
 	return has
 }
 
-// each calls f for each row that has all the requested values.
+// each calls f for each row that meets the conditions, or for the result itself if it has no
+// rows.
 func (r *Listing) each(rec *runner.Brief, f func(*row)) {
 	one := row{point: Point{rec}}
 	one.line.point, one.base.point = one.point, one.point

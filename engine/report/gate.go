@@ -46,7 +46,7 @@ var verdicts = []Verdict{Regression, Broken, Noise, Improvement, Unchanged, NotC
 // fails reports whether the verdict makes the comparison fail.
 func (v Verdict) fails() bool { return v == Regression || v == Broken }
 
-// compared reports whether the verdict compares two measurements.
+// compared reports whether the verdict is based on two measurements.
 func (v Verdict) compared() bool {
 	return v == Regression || v == Noise || v == Improvement || v == Unchanged
 }
@@ -57,7 +57,7 @@ type check struct {
 	why     string // why there is no measurement to compare
 	metric  *schema.Metric
 	measure schema.Measure
-	line    *line // the row; the baseline's row if the verdict is Missing
+	line    *line // the row of the results, or of the baseline if the verdict is Missing
 	base    *line // the row of the baseline, or nil
 	change  float64
 	p       float64
@@ -246,8 +246,8 @@ func (g *Gate) judge(c *check) bool {
 	return true
 }
 
-// leastP returns the smallest p that the test can return for two samples of these sizes,
-// which is its result if the samples do not overlap.
+// leastP returns the smallest p-value that the test can return for two samples of these sizes.
+// The test returns it if the samples do not overlap.
 func leastP(n, m int) float64 {
 	arrangements := 1.0
 	for i := 1; i <= m; i++ {
@@ -256,7 +256,7 @@ func leastP(n, m int) float64 {
 	return 2 / arrangements
 }
 
-// leastRuns returns the minimum number of runs in each file that the test needs.
+// leastRuns returns the minimum number of runs that the test needs in each file.
 func (g *Gate) leastRuns() int {
 	n := 1
 	for leastP(n, n) >= g.alpha() {

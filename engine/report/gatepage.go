@@ -195,7 +195,7 @@ func (c *check) runs() string {
 	return fmt.Sprintf("%d, %d", len(c.line.rows), len(c.base.rows))
 }
 
-// name describes the row.
+// name returns a description of the row.
 func (j *Judged) name(c *check) string {
 	var parts []string
 	for i, cell := range labels(j.shown, c.line.point) {
@@ -314,7 +314,7 @@ func (j *Judged) native(c *check) checkJSON {
 	return obj
 }
 
-// The elements of a JUnit report. Rows that could not be compared are skipped tests.
+// The elements of a JUnit report. Rows that could not be compared are reported as skipped tests.
 type (
 	junitSuites struct {
 		XMLName xml.Name   `xml:"testsuites"`

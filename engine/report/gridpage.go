@@ -82,7 +82,7 @@ type gridPage struct {
 	list    []*webpage.Column
 }
 
-// GridHTML writes a page that shows a grid. It has a chart for each row of the view. The
+// GridHTML writes a page that shows a grid. The page has a chart for each row of the view. The
 // horizontal axis of a chart can be any column that varies and is not computed.
 func GridHTML(w io.Writer, kind, many string, view schema.View, g *Grid, s *schema.Schema) error {
 	b := newGridPage(view, g, s)
@@ -232,8 +232,8 @@ func (b *gridPage) data(kind, many string) *webpage.Data {
 		if n <= maxFacet {
 			d.Facets = append(d.Facets, name)
 		}
-		// By default, points are marked by the axis, other than the first one,
-		// that has the most values, up to eight.
+		// By default, points are marked by the axis with the most values, except that the first
+		// axis and axes with more than eight values are not used.
 		if i > 0 && n <= 8 && (d.Mark == "" || n > b.values(d.Mark)) {
 			d.Mark = name
 		}
@@ -280,8 +280,8 @@ func (b *gridPage) title() string {
 	return strings.Join(c.Words, ", ")
 }
 
-// answer returns sentences with the range of each charted column, and with the point that
-// takes the shortest time.
+// answer returns sentences about the range of each charted column. For a column of times, they
+// describe the points with the shortest and the longest time.
 func (b *gridPage) answer() []string {
 	var lines, same []string
 	for _, r := range b.view.Rows {

@@ -11,7 +11,7 @@ import (
 func launchPage(p *page, s *schema.Schema) {
 	l := s.Launch.Get()
 	formats := map[string]*launch.Format{}
-	p.text("# Jobs\n\nThe formats that `kvbench launch` writes, the options in the `launch` section of a configuration, and the networks between nodes.")
+	p.text("# Jobs\n\nThis page lists the formats that `kvbench launch` writes, the options in the `launch` section of a configuration, and the networks between nodes.")
 	p.table("format", "what it writes", "files")
 	for _, name := range s.LaunchFormats {
 		f, err := launch.NewFormat(s, name)

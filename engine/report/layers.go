@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// LayersText writes the view's values and, below them, what each layer of a model
-// holds.
+// LayersText writes the view's values and, below them, tables of the cache in each layer of a
+// model.
 func LayersText(w io.Writer, view schema.View, tables []*plan.LayerTable) error {
 	if err := Rows(w, view, tables[0].Plan); err != nil {
 		return err
@@ -86,9 +86,9 @@ func layerRows(t *plan.LayerTable, width int, row func(cells ...string)) {
 	row(append(sum, strings.Join(names, ", "))...)
 }
 
-// formulaPlaces returns the file and the range of lines that contain the formulas of
-// a layer's parts, or "-" if there are no parts. Parts in a file other than that of
-// the first part are ignored.
+// formulaPlaces returns the file and the range of lines that contain the formulas of a layer's
+// parts, or "-" if there are no parts. It ignores parts that are not in the same file as the
+// first part.
 func formulaPlaces(parts []plan.LayerPart) string {
 	if len(parts) == 0 {
 		return "-"
@@ -177,7 +177,7 @@ func wrapped(names []string, width int) []string {
 	return lines
 }
 
-// LayersJSON writes, as JSON, what each layer of each model holds.
+// LayersJSON writes, as JSON, the cache in each layer of each model.
 func LayersJSON(w io.Writer, view schema.View, all [][]*plan.LayerTable) error {
 	type part struct {
 		Name    string `json:"name"`

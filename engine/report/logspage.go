@@ -10,7 +10,7 @@ import (
 func logsPage(p *page, s *schema.Schema) {
 	logs := s.Logs.Get()
 	p.text("# Engine logs\n\n`kvbench verify` reads these lines. The text in the `contains` column can be anywhere in a line.")
-	p.table("engine", "says", "contains", "values")
+	p.table("engine", "content", "contains", "values")
 	for i := range logs.Lines {
 		l := &logs.Lines[i]
 		values := map[string]bool{}
@@ -22,18 +22,18 @@ func logsPage(p *page, s *schema.Schema) {
 		p.row(orAll(l.Engine), l.Says, "`"+strings.TrimSpace(l.Has)+"`", literals(schema.Keys(values)))
 	}
 	p.text("\nkvbench does not compare these numbers:")
-	p.table("engine", "says", "contains", "reason")
+	p.table("engine", "content", "contains", "reason")
 	for _, u := range logs.Unread {
 		p.row(orAll(u.Engine), u.Says, "`"+u.Has+"`", u.Why)
 	}
-	p.text("\n## Values\n\nIn formulas, the prefix `%s` refers to a value, `%s` to its maximum rounding error, and `%s` to its sum over different lines.",
+	p.text("\n## Values\n\nIn a formula, the name of a value with the prefix `%s` refers to the value itself, with `%s` to its maximum rounding error, and with `%s` to its sum over different lines.",
 		schema.LogPrefix, schema.OffPrefix, schema.SumPrefix)
 	p.table("value", "unit", "meaning", "if lines differ")
 	for _, name := range schema.Keys(logs.Values) {
 		v := logs.Values[name]
 		p.row("`"+name+"`", v.Unit, v.Doc, v.Take)
 	}
-	p.text("\n## Checks\n\nIf there are several checks with the same name, kvbench uses the first one that applies and for which the log has all values.")
+	p.text("\n## Checks\n\nIf there are several checks with the same name, kvbench uses the first check that applies and for which the log has all values.")
 	p.table("check", "engines", "if", "logged", "computed")
 	for i := range logs.Checks {
 		c := &logs.Checks[i]
@@ -43,7 +43,7 @@ func logsPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(logs.Let) {
 		p.row("`"+name+"`", formulaCode(logs.Let[name]))
 	}
-	p.text("\n## Causes\n\nIf a number differs, kvbench tries these configurations and formulas, in this order.")
+	p.text("\n## Causes\n\nIf a number differs, kvbench looks for the cause by trying these configurations and formulas, in this order.")
 	p.table("cause", "configuration")
 	for _, c := range logs.Causes {
 		set := map[string]string{}

@@ -68,9 +68,10 @@ func (m *match) of(p Point, l *line) *line {
 // maxPairs is the maximum number of differing pairs of values shown for a column.
 const maxPairs = 2
 
-// Told returns a note that lists the columns in which the compared lines agree and those in
-// which they differ, and warnings about lines that match several lines or none. name is the
-// name of the baseline.
+// Told returns a note that lists the columns on which lines were matched and the columns in
+// which the compared lines differ. It also returns warnings about lines that match several lines
+// of the baseline, and about lines of the baseline without a match. name is the name of the
+// baseline.
 func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	m := r.match
 	pairs := make([][]string, len(m.others))
@@ -123,15 +124,15 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	at := diag.Pos{File: name}
 	note := diag.Notef(at, "%d of %d rows are compared, matched on %s", matched, total, strings.Join(on, ", "))
 	if matched > 0 {
-		note.WithHint("they differ in %s", cmp.Or(strings.Join(differ, ", "), "nothing else"))
+		note.WithHint("they differ in %s", cmp.Or(strings.Join(differ, ", "), "no other column"))
 	}
 	list := []*diag.Diag{note}
 	if several > 0 {
 		w := diag.Warnf(at, "%d rows match more than one row of this file, so they are not compared", several)
 		if len(tell) > 0 {
-			w.WithHint("the rows of this file differ in %s: add the columns that must be equal to --match", strings.Join(tell, ", "))
+			w.WithHint("the rows of this file differ in %s; extend --match with the columns that must be equal", strings.Join(tell, ", "))
 		} else {
-			w.WithHint("no column of --match can distinguish them")
+			w.WithHint("no column can tell the rows of this file apart")
 		}
 		list = append(list, w)
 	}

@@ -15,8 +15,8 @@ import (
 	"kvbench/models"
 )
 
-// TestModelYAML writes models as parameter files and reads them again: no number may
-// change.
+// TestModelYAML checks that models have the same numbers after they are written as parameter
+// files and read again.
 func TestModelYAML(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -67,16 +67,16 @@ func TestModelYAML(t *testing.T) {
 func same(t *testing.T, file string, a, b map[string]data.Fact) {
 	t.Helper()
 	if len(a) != len(b) {
-		t.Errorf("%s: %d values are %d when read again", file, len(a), len(b))
+		t.Errorf("%s: %d values become %d when read again", file, len(a), len(b))
 	}
 	for name, v := range a {
 		if got := b[name].Value; got.String() != v.Value.String() {
-			t.Errorf("%s: %s is %s, and %s when read again", file, name, v, got)
+			t.Errorf("%s: %s is %s, but %s when read again", file, name, v, got)
 		}
 	}
 }
 
-// TestModelText writes strings that YAML would read as other types.
+// TestModelText checks which strings are quoted. YAML would read some of them as another type.
 func TestModelText(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestModelText(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := out.String(); got != "# one\n# two\nmodel_name: "+want+"\narchitecture: any\nn: 3\n" {
-			t.Errorf("%q gives\n%s", name, got)
+			t.Errorf("%q is written as\n%s", name, got)
 		}
 	}
 }

@@ -22,8 +22,8 @@ type measurement struct {
 	rows   int // number of rows that measure the value
 }
 
-// PlannerFile writes a planner's file from the valid rows of results. It returns an error if
-// they measure none of the file's values.
+// PlannerFile writes a planner's file from the valid rows of results. It returns an error if the
+// rows do not measure any of the file's values.
 func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Planner, s *schema.Schema) error {
 	measures := s.Nixlbench.Runs.Get().Measures
 	all := everyMeasure(s)
@@ -70,7 +70,7 @@ func pointsByMachines(records []*runner.Brief) []Point {
 	return slices.Concat(Points(groups[0]), Points(groups[1]), Points(groups[2]))
 }
 
-// takes reports whether the first run of a row has all the requested values.
+// takes reports whether the first run of a row meets the listing's conditions.
 func (l *Listing) takes(r *line) bool {
 	one := &row{point: r.point, line: *r, base: line{point: r.point}}
 	for _, o := range l.only {
@@ -100,8 +100,8 @@ func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bo
 // backendColumn is the column for the backend of a row.
 const backendColumn = "backend"
 
-// machines returns the number of machines in a run between two sides. It returns 0 if the
-// number is unknown, because the sides of a job can be on different machines.
+// machines returns the number of machines that took part in a run, or 0 if it is unknown: a job
+// can run on one machine or on several.
 func machines(rec *runner.Brief) int {
 	if rec.Role != "" {
 		return 2
@@ -112,8 +112,8 @@ func machines(rec *runner.Brief) int {
 	return 0
 }
 
-// better returns the measurement to use in a planner's file: m, which may be nil, or the one
-// in row l.
+// better returns the better of two measurements for a planner's file: m, which may be nil, and
+// the measurement in row l.
 func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
 	numbers := l.numbers(of)
 	if len(numbers) == 0 {

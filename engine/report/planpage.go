@@ -15,14 +15,14 @@ import (
 )
 
 // PlanPage contains what a page shows about a model and a configuration: the plans and, if
-// known, what the layers hold.
+// known, the caches of the layers.
 type PlanPage struct {
 	Plans  []*plan.Plan
 	Layers []*plan.LayerTable
 }
 
-// PlansHTML writes plans as a page. It shows their commands unless they have no flags. If
-// there are several plans, the page compares them in charts of the grid.
+// PlansHTML writes plans as a page. It shows the commands of plans that have flags. If there are
+// several plans, the page compares them in charts of the grid.
 func PlansHTML(w io.Writer, kind string, view, charts schema.View, list []PlanPage, g *Grid, s *schema.Schema) error {
 	p := &webpage.Page{Kind: kind, About: []string{}}
 	for _, one := range list {
@@ -98,9 +98,9 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 	return s, nil
 }
 
-// layersSection shows what the layers of each kind hold. Shares of the totals are shaded.
+// layersSection shows the caches of the layers, by kind. Shares of the totals are shaded.
 func layersSection(tables []*plan.LayerTable) webpage.Section {
-	s := webpage.Section{Title: "Layers by kind", Intro: "What each layer holds, and what all layers of its kind hold together. Stronger colors mean larger shares."}
+	s := webpage.Section{Title: "Layers by kind", Intro: "Each row shows the cache of one layer, and of all layers of the same kind together. Stronger colors mean larger shares."}
 	for _, t := range tables {
 		s.Tables = append(s.Tables, layersTable(t))
 	}

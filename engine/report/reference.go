@@ -85,7 +85,7 @@ func configPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities\n\nQuantities with a condition are shown by `explain NAME`, and by `kvcache` in the table, json and csv formats.")
+	p.text("\n## Quantities\n\nQuantities with a condition in the last column are shown by `explain NAME` and by the table, json and csv formats of `kvcache`.")
 	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
 		text := func(f schema.Formula, otherwise string) string {
@@ -96,9 +96,16 @@ func configPage(p *page, s *schema.Schema) {
 		}
 		own := "-"
 		if q.Detail.IsZero() {
-			own = "the architecture's"
+			own = "the architecture's formula"
 		}
-		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, text(q.Formula, own), text(q.Rank, "from the layers"), text(q.Detail, "-"))
+		shown := text(q.Detail, "-")
+		if !q.RankDetail.IsZero() {
+			shown += "; rank accounting: " + text(q.RankDetail, "")
+		}
+		if !q.TransferDetail.IsZero() {
+			shown += "; transfers: " + text(q.TransferDetail, "")
+		}
+		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, text(q.Formula, own), text(q.Rank, "computed from the layers"), shown)
 	}
 }
 
@@ -107,7 +114,7 @@ func cachePage(p *page, s *schema.Schema) {
 	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
 		"This page describes what the rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
-		"`cache` section specifies a kind and sets its fields. A field is a formula, which can use `layer`, the number of the layer.\n\n## Kinds of layers")
+		"`cache` section specifies a kind and sets its fields. A field is a formula, which can use `layer`, the layer number.\n\n## Kinds of layers")
 	p.table("kind", "what it stores", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
 		k := c.Kind(name)
@@ -139,8 +146,8 @@ func cachePage(p *page, s *schema.Schema) {
 			p.row("`"+table+"["+key+"]`", ruleText(c.Tables[table][key]))
 		}
 	}
-	p.text("\n## Sums over layers")
-	p.table("name", "for each layer", "over", "with")
+	p.text("\n## Sums and maxima over layers")
+	p.table("name", "for each layer", "sum or maximum", "over", "with")
 	for _, f := range c.Folds {
 		what := "the model"
 		if f.Over == schema.OverStage {
@@ -156,7 +163,7 @@ func cachePage(p *page, s *schema.Schema) {
 		for _, name := range schema.Keys(f.Set) {
 			set = append(set, "`"+name+" = "+f.Set[name].Text+"`")
 		}
-		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
+		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", f.Fold, what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
 	p.text("An I/O covers a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
@@ -164,7 +171,7 @@ func cachePage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
 	}
-	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects; the default is the last release listed here.")
+	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects. The default is the newest release whose rules kvbench fully knows, `engine_newest` above.")
 	p.table("engine", "releases")
 	for _, name := range schema.Keys(c.Releases) {
 		p.row(name, strings.Join(c.Releases[name], ", "))
@@ -182,7 +189,7 @@ func cachePage(p *page, s *schema.Schema) {
 	}
 }
 
-// conditions writes rows of a table of conditions.
+// conditions writes a table row for each condition.
 func (p *page) conditions(of string, list []schema.Requirement) {
 	for _, r := range list {
 		message := r.Message
@@ -198,10 +205,10 @@ func (p *page) conditions(of string, list []schema.Requirement) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nThe flags of releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
+	p.text("# nixlbench's flags\n\nThis page lists the flags of releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
-	p.text("\nnixlbench reads some flags only with certain backends or other flags, which are in the last column. Without them, such a flag has no effect, and kvbench prints a note.")
-	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
+	p.text("\nnixlbench reads some flags only with certain backends or other flags, which the last column lists. Without them, such a flag has no effect, and kvbench prints a note.")
+	p.table("flag", "type", "default", "releases", "values", "meaning", "needs")
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
 		help := f.Help
@@ -229,7 +236,7 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith describes the backends and other flags without which nixlbench ignores a flag.
+// readWith lists the backends and other flags with which nixlbench reads a flag.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))
@@ -244,7 +251,7 @@ func orDash(s string) string {
 
 func backendsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Transfer backends\n\nThe flags that each source and destination set, in order of preference. If you specify neither, the first row applies. With `--fit`, a plan sets the flags that nixlbench actually uses.")
+	p.text("# Transfer backends\n\nEach row shows the flags that a plan sets for a source and a destination. A backend's rows are in order of preference: if you specify neither a source nor a destination, its first row applies. With `--fit`, a plan sets the flags that nixlbench actually uses.")
 	p.table("backend", "releases", "class", "from", "to", "sets", "sets with `--fit`")
 	for _, name := range schema.Keys(n.Backends) {
 		b := n.Backends[name]
@@ -272,7 +279,7 @@ func settings(set map[string]string) string {
 func tuningPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
 	t := &n.Runs.Get().Tuning
-	p.text("# Tuning\n\nThe settings that `kvbench tune` varies to maximize `%s`, and the values that it tries. It always tries the default, too. Line numbers refer to the source code of nixlbench and NIXL at %s.", t.Measure, n.Releases[len(n.Releases)-1])
+	p.text("# Tuning\n\nThis table lists the settings that `kvbench tune` varies to maximize `%s`, and the values that it tries. It always tries the default as well. Line numbers refer to the source code of nixlbench and NIXL at %s.", t.Measure, n.Releases[len(n.Releases)-1])
 	p.table("flags", "releases", "backends", "values", "at most", "where it is used")
 	for i := range t.Knobs {
 		k := &t.Knobs[i]
@@ -306,12 +313,12 @@ func tuningPage(p *page, s *schema.Schema) {
 		}
 		p.row(literals(flags), n.SpanOfFlag(first), on, values, most, k.Source)
 	}
-	p.text("\n## Short runs\n\nUnless you set one of them, these flags keep runs short:")
+	p.text("\n## Short runs\n\nTo keep runs short, `kvbench tune` sets these flags, unless you set any of them:")
 	p.table("flag", "value")
 	for _, short := range t.Short {
 		p.row("`--"+short.Flag+"`", "`"+short.Value.Text+"`")
 	}
-	p.text("\n## Combinations that are not tried\n\nkvbench does not try combinations that violate a [limit](limits.md) or do not meet one of these conditions:")
+	p.text("\n## Combinations that are not tried\n\nkvbench does not try combinations that violate a [limit](limits.md) or fail one of these conditions:")
 	p.table("must hold", "otherwise")
 	for _, limit := range t.Require {
 		p.row("`"+limit.Require.Text+"`", limit.Message)
@@ -351,12 +358,12 @@ func limitsPage(p *page, s *schema.Schema) {
 	for _, o := range runs.Obstacles {
 		because := o.Message
 		if o.Warn {
-			because += " (a warning only)"
+			because += " (only a warning)"
 		}
 		p.row(o.Name, n.Span(o.Era), backendsOf(o.Backends), "`"+o.When.Text+"`", because)
 	}
-	p.text("\n## Failures that do not invalidate the rows\n\nUnder these conditions, kvbench judges a run by its rows, or repeats it once:")
-	p.table("failure", "releases", "when", "note", "started again")
+	p.text("\n## Failures that do not invalidate the rows\n\nIf one of these conditions is true for a failed run, kvbench ignores the failure and checks only the rows, or repeats the run once:")
+	p.table("failure", "releases", "when", "note", "repeated")
 	for _, e := range runs.Excuses {
 		again := "no"
 		if e.Retry {
@@ -370,9 +377,9 @@ func limitsPage(p *page, s *schema.Schema) {
 		because := d.Message
 		switch {
 		case d.Quiet:
-			because += " (a note in the record only)"
+			because += " (only a note in the record)"
 		case d.Note:
-			because += " (a note only)"
+			because += " (only a note)"
 		}
 		p.row(d.Name, n.Span(d.Era), backendsOf(d.Backends), "`"+d.When.Text+"`", because)
 	}
@@ -380,8 +387,8 @@ func limitsPage(p *page, s *schema.Schema) {
 
 func formulasPage(p *page, s *schema.Schema) {
 	p.text("# Formulas\n\n" +
-		"Numbers are exact fractions of 64-bit integers, and are rounded only by functions whose description says so. It is an error\n" +
-		"if a number does not fit, a divisor is zero, or a byte count is not a whole number.\n\n" +
+		"Numbers are exact fractions of 64-bit integers. They are rounded only by functions whose descriptions say so. It is an error\n" +
+		"if a number does not fit into 64 bits, a divisor is zero, or a byte count is not a whole number.\n\n" +
 		"## Operators\n\n" +
 		"`+ - * / %%` on numbers (`%%` on whole numbers, 0 or more), `== !=` on numbers, strings and booleans,\n" +
 		"`< <= > >=` on numbers, `and or not` on booleans, `contains startsWith endsWith` on strings, `in` on lists,\n" +

@@ -29,7 +29,7 @@ const (
 
 var rule = strings.Repeat("=", 80)
 
-// Rows writes the lines of a view.
+// Rows writes the lines of a view of a plan.
 func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	for _, r := range rowsOf(view, pl) {
 		if _, ok := pl.Value(r.Value); !ok && r.Optional {
@@ -68,7 +68,7 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	}
 	v, ok := pl.Value(name)
 	if !ok {
-		return "", fmt.Errorf("the view has no value %s", r.Value)
+		return "", fmt.Errorf("the view shows %s, which the plan does not have", r.Value)
 	}
 	return valueText(r, v, pl), nil
 }
@@ -104,7 +104,7 @@ func isOmitted(r schema.Row, v formula.Value) bool {
 	return r.Unless != nil && v.Text() == *r.Unless
 }
 
-// inBrackets returns the text in brackets after a space, or "" if it is empty.
+// inBrackets returns the text in parentheses, preceded by a space, or "" if the text is empty.
 func inBrackets(text string) string {
 	if text == "" {
 		return ""

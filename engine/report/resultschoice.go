@@ -18,10 +18,11 @@ type choice struct {
 	// near is the number of rivals whose bandwidth is within noise of the highest.
 	near  int
 	noise float64
-	// enough is the smallest request that reaches most of the point's bandwidth, or nil.
+	// enough is the rival with the smallest request that still reaches most of the bandwidth. It
+	// is nil unless this request is much smaller.
 	enough *pagePoint
-	// largestSize and largestCount report whether no rival has larger I/Os or more I/Os per
-	// request, and the smaller values that were measured are noticeably slower.
+	// largestSize is set if no rival has larger I/Os, and rivals with smaller I/Os are
+	// noticeably slower. largestCount is the same for the number of I/Os per request.
 	largestSize, largestCount bool
 }
 
@@ -66,8 +67,8 @@ func (b *resultsPage) choose(points []*pagePoint, workload func(*pagePoint) stri
 	return c
 }
 
-// atEdge reports whether the point has the highest value of a measure, and smaller values give
-// a noticeably lower bandwidth.
+// atEdge reports whether no rival has a higher value of a measure than the point, and rivals
+// with lower values are noticeably slower.
 func (c *choice) atEdge(key, bandwidth string) bool {
 	smaller := 0.0
 	for _, p := range c.rivals {
@@ -103,7 +104,7 @@ func (b *resultsPage) cheaper(p, q *pagePoint) int {
 	return 0
 }
 
-// workload returns the values of the settings that are given, not chosen.
+// workload returns a point's values for the settings that are part of the workload.
 func (b *resultsPage) workload(p *pagePoint) string {
 	return strings.Join(labels(b.given(slices.Concat(b.main, b.rest)), p.point), "\x00")
 }
@@ -152,7 +153,7 @@ func (b *resultsPage) sizeText(p *pagePoint) string {
 	return group(int(n)) + " I/Os of " + size + " per request"
 }
 
-// chosenText describes what is chosen at a point: the sizes and the settings.
+// chosenText describes a point's sizes, and its settings that are not part of the workload.
 func (b *resultsPage) chosenText(p *pagePoint) string {
 	words := b.sizeText(p)
 	var view []setting
@@ -180,8 +181,8 @@ func (b *resultsPage) givenText(p *pagePoint, except []setting) string {
 	return settingsText(list, p.point)
 }
 
-// describe returns the sentences about a choice: what it is for, how its
-// bandwidth compares with the link's, and what could make it faster.
+// describe returns the sentences about a choice: which workload it is for, how its bandwidth
+// compares with the link's, and what could make it faster.
 func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
 	p := c.point
 	rate := p.get(b.of.Bandwidth)
@@ -224,8 +225,8 @@ func (b *resultsPage) workloads(points []*pagePoint) map[string][]*pagePoint {
 // the other workloads.
 const farBehind = 0.8
 
-// behind says how many workloads of an operation are far slower than the recommended setting,
-// or returns "".
+// behind returns a sentence about the workloads of an operation that are far slower than the
+// recommended setting, or "" if there are none.
 func (b *resultsPage) behind(op operation, rate float64) string {
 	all := b.workloads(op.points)
 	var slow []float64
@@ -252,7 +253,7 @@ func (b *resultsPage) behind(op operation, rate float64) string {
 }
 
 // forWorkload returns the workload of a choice, such as " with model A and pattern block", or ""
-// if the points of the operation have the same workload.
+// if all points of the operation have the same workload.
 func (b *resultsPage) forWorkload(c *choice, op operation) string {
 	words := settingWords(b.differing(op), c.point.point)
 	if len(words) == 0 {
@@ -265,7 +266,7 @@ func (b *resultsPage) forWorkload(c *choice, op operation) string {
 	return " with " + strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// differing returns the settings of the workload in which the points of an operation differ.
+// differing returns the settings of the workload that differ between the points of an operation.
 func (b *resultsPage) differing(op operation) []setting {
 	return slices.DeleteFunc(b.given(slices.Concat(b.main, b.rest)), func(s setting) bool {
 		first := wordOf(s, op.points[0].point)
@@ -273,7 +274,8 @@ func (b *resultsPage) differing(op operation) []setting {
 	})
 }
 
-// sampled says what was measured, and how often. It omits the settings in named.
+// sampled returns a sentence about how often a point was measured, and for which workload. It
+// omits the settings in named.
 func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
 	line := "Measured once"
 	n := len(p.line.rows)
@@ -296,13 +298,13 @@ func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
 func (b *resultsPage) comparedWith(c *choice, op operation, rate float64) string {
 	var parts []string
 	if len(c.rivals) == 1 && len(b.points) > 1 {
-		parts = append(parts, "No other setting for this was measured and can be trusted.")
+		parts = append(parts, "No other setting for this workload has a result that can be trusted.")
 	}
 	if c.near > 1 {
 		parts = append(parts, fmt.Sprintf("%s settings%s are within %s of the fastest; this one has the smallest requests and, among those, the fewest I/Os.", group(c.near), b.forWorkload(c, op), percentOf(c.noise)))
 	}
 	if e := c.enough; e != nil {
-		parts = append(parts, fmt.Sprintf("Smaller requests already give %s of this bandwidth: %s.", percentOf(e.get(b.of.Bandwidth)/rate), b.chosenText(e)))
+		parts = append(parts, fmt.Sprintf("Smaller requests already reach %s of this bandwidth: %s.", percentOf(e.get(b.of.Bandwidth)/rate), b.chosenText(e)))
 	}
 	if b.LinkRate == 0 || rate < nearLink*b.linkRate() {
 		switch {
@@ -311,14 +313,14 @@ func (b *resultsPage) comparedWith(c *choice, op operation, rate float64) string
 		case c.largestSize:
 			parts = append(parts, "These are the largest I/Os measured, so larger ones may be faster.")
 		case c.largestCount:
-			parts = append(parts, "These are the most I/Os per request measured, so more may be faster.")
+			parts = append(parts, "This is the largest number of I/Os per request measured, so a larger number may be faster.")
 		}
 	}
 	return strings.Join(parts, " ")
 }
 
-// moving says how long it takes to move the cache of one model request, or
-// returns "" if that is unknown.
+// moving returns a sentence about how long it takes to move the cache of one model request, or
+// "" if that is unknown.
 func (b *resultsPage) moving(p *pagePoint) string {
 	if math.IsNaN(p.request) {
 		return ""
@@ -333,7 +335,7 @@ func (b *resultsPage) moving(p *pagePoint) string {
 	return line + "."
 }
 
-// budget describes the time to the first token.
+// budget describes the target for the time to the first token.
 func (b *resultsPage) budget() string {
 	return "the " + microsOf(float64(b.FirstToken)) + " budget for the first token"
 }

@@ -26,8 +26,8 @@ type PageOptions struct {
 	// If LinkRate is 0, the page uses the link that the plans assumed.
 	Link               string
 	LinkRate, LinkCost int64
-	// FirstToken is the time to the first token in microseconds. If it is 0, the page uses
-	// the time from the plans.
+	// FirstToken is the target for the time to the first token, in microseconds. If it is 0, the
+	// page uses the target from the plans.
 	FirstToken int64
 }
 
@@ -59,7 +59,7 @@ type resultsPage struct {
 	of     *schema.Page
 	shown  []setting
 	// main contains the shown settings that vary and are rows of the view. rest contains the
-	// others that vary, except those that earlier settings determine.
+	// other settings that vary, except those whose values the settings before them determine.
 	main, rest []setting
 	points     []*pagePoint
 	columns    []*webpage.Column
@@ -75,7 +75,7 @@ type pagePoint struct {
 	reason  string
 	command []string
 	request float64 // the time to move one request's cache, in us
-	spread  float64 // the difference between the runs' bandwidths, as a share of the median
+	spread  float64 // the range of the runs' bandwidths, as a share of the median
 	// over is set if the point is not compared with the baseline because its bandwidth or the
 	// baseline's is higher than the link's.
 	over bool
@@ -137,7 +137,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	return made, nil
 }
 
-// title says what was measured, where, and when.
+// title returns the page's title, which says what was measured, where, and when.
 func (b *resultsPage) title() string {
 	title := "KV-cache transfer results"
 	if where := measuredAt(b.Points); where != "" {
@@ -228,7 +228,7 @@ func (b *resultsPage) requestBytes(point Point) float64 {
 	return size * count / requests
 }
 
-// planned returns a number from a point's plan, or NaN if there is none.
+// planned returns a number from a point's plan, or NaN if the plan does not have it.
 func (b *resultsPage) planned(point Point, name string) float64 {
 	v, ok := value(point[0], name)
 	if !ok || v == nil {
@@ -245,7 +245,7 @@ func numberOf(text string) (float64, bool) {
 	return x, err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
 }
 
-// trustOf returns the status of a point, or "trusted".
+// trustOf returns "trusted", or the status of a point that is not trusted.
 func trustOf(p *pagePoint) string {
 	if p.reason == "" {
 		return "trusted"
@@ -295,7 +295,8 @@ func commandOf(point Point) []string {
 	return nil
 }
 
-// assume uses the plans' link and time to the first token if all plans agree on them.
+// assume uses the plans' link and target for the time to the first token, unless the user set
+// them or they differ between plans.
 func (b *resultsPage) assume() {
 	links := Links(b.schema)
 	same := func(name string) (any, bool) {
@@ -391,7 +392,7 @@ func group(n int) string {
 	return text
 }
 
-// column adds a column; it may be empty.
+// column adds a column. Columns that stay empty are not shown.
 func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 	c := &webpage.Column{Key: key, Label: label, Unit: unit}
 	b.columns = append(b.columns, c)
@@ -466,7 +467,7 @@ func (b *resultsPage) data() *webpage.Data {
 	b.divide()
 	d.Facets, d.Mark = b.facets()
 	d.Apart = []string{size, count}
-	// The tables have these columns: settings that distinguish points, and sizes.
+	// All tables begin with the settings that distinguish points, and the sizes.
 	var head []string
 	for _, s := range slices.Concat(b.main, b.rest) {
 		head = append(head, s.key)
@@ -481,7 +482,7 @@ func (b *resultsPage) data() *webpage.Data {
 	for _, c := range []webpage.Chart{
 		{
 			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link, Join: webpage.JoinMedians,
-			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, large ones by the link.",
+			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, and large I/Os by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
@@ -491,13 +492,13 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "latency", Title: "Request latency", Label: "Time", X: []string{size, count}, Y: latency, Join: webpage.JoinMedians,
-			Note:    "Lower is better. The latency of a request covers all of its I/Os. P99 covers only its transfer phase.",
+			Note:    "Lower is better. The latency of a request covers all of its I/Os. P99 covers only the request's transfer phase.",
 			Columns: table(latency...),
 		},
 		{
 			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases, Fixed: count, Side: prepare,
-			Note: "One bar per I/O size: the point with the median time, with its phases. Long post phases mean that I/Os cost more than bytes. " +
-				"A request is prepared once and then posted many times, unless requests are recreated, so the time to prepare is not in the bar.",
+			Note: "Each bar shows the phases of a request with this I/O size, for the point with the median time. Long post phases mean that the number of I/Os costs more time than the number of bytes. " +
+				"Unless requests are recreated, a request is prepared once and posted many times, so the bar does not include the time to prepare it.",
 			Columns: table(append(phases, prepare)...),
 		},
 		{
@@ -508,7 +509,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
-			Note:    "How long one request takes at the measured bandwidth, by the size of its cache. For a plan for one rank, the size counts only that rank's part of the cache.",
+			Note:    "The chart shows how long moving the cache of one request takes at the measured bandwidth, by cache size. For a plan for one rank, the size counts only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},
@@ -603,7 +604,8 @@ func (b *resultsPage) apart(list, by []setting) []setting {
 	return kept
 }
 
-// follows reports whether points that agree in the settings in by also agree in s.
+// follows reports whether points with the same values for the settings in by also have the same
+// value for s.
 func (b *resultsPage) follows(s setting, by []setting) bool {
 	cells := map[string]string{}
 	for _, p := range b.points {
@@ -620,9 +622,9 @@ func (b *resultsPage) follows(s setting, by []setting) bool {
 // points.
 const maxFacet = 200
 
-// facets returns the settings by which the reader can filter points, and the one by which
-// points are initially marked. Of the settings that differ between runs of one plan, that is
-// the one with the fewest values.
+// facets returns the settings by which the reader can filter points, and the one by which points
+// are initially marked. That is the setting with the fewest values. Settings that must be the
+// same for all points of a fit are preferred.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
 	for _, s := range slices.Concat(b.main, b.rest) {
@@ -701,9 +703,9 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 	return base, ratio, tail
 }
 
-// costFit is a fit, with the points that it applies to.
+// costFit is a fit of the cost to the points with the same settings.
 type costFit struct {
-	labels []string          // values of the settings in which fits differ
+	labels []string          // values of the settings that distinguish fits
 	names  []string          // like labels, with the setting's name where needed
 	where  map[string]string // the values, keyed by setting
 	cost   *cost
@@ -713,7 +715,7 @@ type costFit struct {
 	most, lo, hi float64
 }
 
-// groupedBy returns the varying settings that the cost of an I/O depends on.
+// groupedBy returns the settings that vary and that the cost of an I/O can depend on.
 func (b *resultsPage) groupedBy() []setting {
 	var by []setting
 	for _, s := range b.shown {
@@ -724,7 +726,7 @@ func (b *resultsPage) groupedBy() []setting {
 	return b.apart(by, nil)
 }
 
-// groupKeys returns the keys of groupedBy.
+// groupKeys returns the keys of the settings that groupedBy returns.
 func (b *resultsPage) groupKeys() []string {
 	keys := []string{}
 	for _, s := range b.groupedBy() {
@@ -736,8 +738,8 @@ func (b *resultsPage) groupKeys() []string {
 // start returns the index of the fastest point, or 0.
 func (b *resultsPage) start() int { return max(0, slices.Index(b.points, b.best(b.points))) }
 
-// fits fits the cost of a descriptor for each combination of settings that the plan does not
-// determine.
+// fits fits the cost of a descriptor for each combination of values of the settings that
+// groupedBy returns.
 func (b *resultsPage) fits() []*costFit {
 	by := b.groupedBy()
 	var list []*costFit
@@ -809,10 +811,11 @@ func (b *resultsPage) addCurves(c *webpage.Chart, fits []*costFit) {
 	}
 }
 
-// curveSteps is the number of parts of a curve.
+// curveSteps is the number of line segments in a curve.
 const curveSteps = 48
 
-// fitCurve returns the fitted bandwidth by I/O size, for the largest requests.
+// fitCurve returns the curve of the fitted bandwidth by I/O size, for the largest number of I/Os
+// per request.
 func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	curve := webpage.Curve{Label: "fit", Where: f.where, X0: b.of.Size}
 	if len(f.names) > 0 {
@@ -827,7 +830,7 @@ func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	return curve
 }
 
-// peakCurve returns the time that moving a cache takes at the link's peak
+// peakCurve returns the curve of the time that moving a cache takes at the link's peak
 // bandwidth.
 func (b *resultsPage) peakCurve() webpage.Curve {
 	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}

@@ -51,7 +51,7 @@ func bytesOf(x float64) string {
 	return threeDigits(x) + " " + units[i]
 }
 
-// shortest formats a number with at most three digits after the point.
+// shortest formats a number with at most three decimal places.
 func shortest(x float64) string {
 	return strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1, 64)
 }
@@ -97,7 +97,7 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 	if b.best(b.points) == nil {
 		part := webpage.Part{Title: "No result can be trusted, so there is no recommendation."}
 		if one {
-			part.Title = "One point: no recommendation is possible, and the point cannot be trusted."
+			part.Title = "There is only one point, and it cannot be trusted."
 			if p := b.points[0]; len(p.line.rows) > 0 {
 				part.Lines = []string{b.sampled(p, nil)}
 			}
@@ -106,7 +106,7 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 		return []webpage.Part{part}, true
 	}
 	if one {
-		parts = append(parts, webpage.Part{Title: "One point: no recommendation is possible."})
+		parts = append(parts, webpage.Part{Title: "There is only one point, so no recommendation is possible."})
 	}
 	var changes []string
 	for _, op := range b.operations() {
@@ -173,7 +173,7 @@ func (b *resultsPage) recommend(c *choice, op operation) string {
 	return fmt.Sprintf("%s %s: %s.", verb, b.chosenText(c.point), result)
 }
 
-// withoutLink says how to compare the results with a link, if there is none.
+// withoutLink explains how to specify a link, if there is none.
 func (b *resultsPage) withoutLink() []string {
 	if b.LinkRate > 0 {
 		return nil
@@ -354,7 +354,9 @@ func numberText(unit string, x float64) string {
 	return threeDigits(x)
 }
 
-// bestOfEach returns the table with the recommended point for each workload and each backend.
+// bestOfEach returns the section with the table of the recommended points. If main settings that
+// are not part of the workload vary, such as the backend, the table has a row for each of their
+// values.
 func (b *resultsPage) bestOfEach() webpage.Section {
 	by := b.bestOrder()
 	given := b.given(by)
@@ -389,12 +391,20 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 	}
 	for i, key := range order {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more are in the tables below the charts.", group(len(order)-i))
+			t.Note = omitted(len(order)-i) + " The tables below the charts show all points."
 			break
 		}
 		t.Rows = append(t.Rows, b.bestRow(groups[key], top[b.workload(groups[key][0])]))
 	}
 	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
+}
+
+// omitted returns a sentence about rows that a table omits.
+func omitted(n int) string { return counted(n, "more row") + " " + is(n) + " omitted." }
+
+// elsewhere returns a sentence about points that are only in the tables below the charts.
+func elsewhere(n int) string {
+	return counted(n, "more point") + " " + is(n) + " in the tables below the charts."
 }
 
 // compareCells compares two values as numbers if both are numbers, or else as
@@ -408,8 +418,8 @@ func compareCells(x, y string) int {
 	return cmp.Compare(x, y)
 }
 
-// bestOrder returns the settings that distinguish the rows of the table of best settings:
-// first the workload, then what is chosen.
+// bestOrder returns the settings that distinguish the rows of the table of best settings. Those
+// that are part of the workload come first.
 func (b *resultsPage) bestOrder() []setting {
 	return slices.Concat(b.given(slices.Concat(b.main, b.rest)), b.chosen(b.main))
 }
@@ -443,15 +453,15 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	return append(head, webpage.Cell{Text: "command"})
 }
 
-// rivalRows reports whether the table of best settings has several rows for a workload, so that
-// the workload does not determine the settings that are chosen.
+// rivalRows reports whether the table of best settings has several rows for the same workload,
+// because the workload does not determine the other main settings.
 func (b *resultsPage) rivalRows() bool {
 	given := b.given(slices.Concat(b.main, b.rest))
 	return slices.ContainsFunc(b.chosen(b.main), func(s setting) bool { return !b.follows(s, given) })
 }
 
-// maxUnwrapped is the maximum length of the text of the other settings that a
-// table shows on one line.
+// maxUnwrapped is the maximum length of the list of other settings that a table shows without
+// wrapping.
 const maxUnwrapped = 30
 
 // bestRow returns the row for the recommended point among points with the same
@@ -569,7 +579,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	together := false
 	for i, f := range fits {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more are omitted.", group(len(fits)-i))
+			t.Note = omitted(len(fits) - i)
 			break
 		}
 		var row []webpage.Cell
@@ -606,7 +616,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	}
 	return webpage.Section{
 		Title:  "Cost per I/O",
-		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the sum of the squared relative errors.",
+		Intro:  "This table shows the fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move. They were fitted to the trusted points by minimizing the sum of the squared relative errors.",
 		Tables: []webpage.Table{t},
 	}
 }
@@ -665,8 +675,8 @@ func changeOf(ratio float64) string {
 	return "unchanged"
 }
 
-// overLink says how many points are not compared because they are faster than the link, or
-// returns "".
+// overLink returns a sentence about the points that are not compared because they or their
+// baselines are faster than the link, or "" if there are none.
 func (b *resultsPage) overLink() string {
 	n, own, base, most := 0, 0, 0, 0.0
 	for _, p := range b.points {
@@ -691,7 +701,7 @@ func (b *resultsPage) overLink() string {
 	case base == 0:
 		whose = "a bandwidth in the results"
 	}
-	return fmt.Sprintf("%s %s not compared: %s (up to %s) is higher than that of the link, %s, so it cannot be trusted.",
+	return fmt.Sprintf("%s %s not compared because %s (up to %s) is higher than the bandwidth of the link, %s, and cannot be trusted.",
 		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
 }
 
@@ -702,8 +712,8 @@ func (b *resultsPage) once() bool {
 	})
 }
 
-// change returns the part of the answer that compares the results with the baseline.
-// recommended says how the recommended settings changed.
+// change returns the part of the answer that compares the results with the baseline. recommended
+// contains phrases about how the recommended settings changed.
 func (b *resultsPage) change(recommended []string) webpage.Part {
 	ratios := b.sortedRatios()
 	n := len(ratios)
@@ -805,7 +815,7 @@ func (b *resultsPage) dropsTable(worst []*pagePoint) webpage.Table {
 	t.Head = append(t.Head, webpage.Cell{Text: "command"})
 	for i, p := range worst {
 		if i == maxDrops {
-			t.Note = fmt.Sprintf("%s more are in the table of the chart below.", group(len(worst)-i))
+			t.Note = elsewhere(len(worst) - i)
 			break
 		}
 		var row []webpage.Cell
@@ -836,7 +846,7 @@ func (b *resultsPage) reasonsOf(bad []*pagePoint) webpage.Section {
 	t := webpage.Table{Caption: s.Title, Head: webpage.Heads(2, "reason", "what to do", "points", "lowest GB/s", "highest GB/s")}
 	for i, why := range order {
 		if i == maxReasons {
-			t.Note = fmt.Sprintf("%s more are omitted.", group(len(order)-i))
+			t.Note = omitted(len(order) - i)
 			break
 		}
 		lo, hi := math.NaN(), math.NaN()
@@ -877,7 +887,7 @@ func (b *resultsPage) badTable(bad []*pagePoint) webpage.Table {
 	t := webpage.Table{Caption: "Points that are not trusted", Head: webpage.Heads(len(list), append(names, "I/O size", "I/Os per request", "GB/s")...)}
 	t.Head = append(t.Head, webpage.Cell{Text: "reason"}, webpage.Cell{Text: "command"})
 	if len(bad) > maxBad {
-		t.Note = fmt.Sprintf("%s more are in the tables below the charts.", group(len(bad)-maxBad))
+		t.Note = elsewhere(len(bad) - maxBad)
 		bad = bad[:maxBad]
 	}
 	for _, p := range bad {
@@ -919,7 +929,7 @@ func tally(caption, what string, texts []string) webpage.Table {
 	t := webpage.Table{Caption: caption, Head: webpage.Heads(1, what, "points")}
 	for i, text := range order {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more are omitted.", group(len(order)-i))
+			t.Note = omitted(len(order) - i)
 			break
 		}
 		t.Rows = append(t.Rows, []webpage.Cell{{Text: text, Head: true, Wrap: true}, {Text: group(counts[text]), Number: true}})

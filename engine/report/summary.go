@@ -21,8 +21,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Point holds the records of the runs of a plan. There is at least one record: if the plan
-// was not run, it has no status.
+// Point contains the records of a plan's runs. There is at least one record. If the plan was not
+// run, this record has no status.
 type Point []*runner.Brief
 
 // Points groups the records by plan, in order of first occurrence.
@@ -49,8 +49,8 @@ func Summary(w io.Writer, view schema.View, flags []*schema.Flag, measures []sch
 	return table(w, "text", func(row func(...string)) { summaryRows(shown, measures, points, nil, row) })
 }
 
-// ranked adds the rows for plans for one rank to a view if any of the points is such
-// a plan.
+// ranked adds rows to a view: those that identify a rank, if any of the points is for one rank,
+// and the row of measuredBy.
 func ranked(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
@@ -129,7 +129,7 @@ func summaryRows(shown []setting, measures []schema.Measure, points []Point, mar
 type Results struct {
 	Points, Baseline []Point
 	base             map[string]Point // the baseline's points, keyed by name
-	match            *match           // nil if points are matched by their whole plans
+	match            *match           // nil if entire plans must match
 }
 
 // Compare returns the results in records, to be compared with those in baseline.
@@ -158,8 +158,8 @@ func pointers(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// Kept returns the names of the plan values that a summary shows: those in the view,
-// and those shown in place of measures.
+// Kept returns the names of the plan values that a summary shows: the values in the view, and
+// the values shown in place of missing measures.
 func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	names := []runner.Name{{Name: keyGroup}, {Name: runner.NameMeasuredBy}}
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
@@ -287,8 +287,8 @@ func (r *Results) list(w io.Writer, measures []schema.Measure, object func(p Poi
 	return cmp.Or(err, out.Flush())
 }
 
-// appendIndented appends a value as indented JSON. For many small objects, it takes a
-// fraction of the time and memory that package json takes.
+// appendIndented appends a value as indented JSON. For many small objects, it takes a fraction
+// of the time and memory that encoding/json takes.
 func appendIndented(out []byte, v any, line string) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
@@ -345,8 +345,8 @@ func isPlainText(text string) bool {
 	return true
 }
 
-// each calls f for every line, together with the matching line of the baseline. If
-// there is none, base has no rows.
+// each calls f for every line, with the matching line of the baseline. If no line matches, base
+// is a line without rows.
 func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)) {
 	for _, p := range r.Points {
 		was := map[string]*line{}
@@ -387,8 +387,8 @@ func labels(shown []setting, p Point) []string {
 	return cells
 }
 
-// value returns a value from the plan in a record. The configuration file is nil if none was
-// specified.
+// value returns a value from the plan in a record. The value for the configuration file is nil
+// if no file was specified.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
 // text formats a value. Numbers read from JSON are floats.
@@ -419,9 +419,9 @@ type line struct {
 	trusted bool
 }
 
-// lines combines the rows with the same sizes, in order of first occurrence. If there
-// are no rows, it returns one empty line. Rows of runs that did not end normally are
-// omitted if any run did.
+// lines combines the rows with the same sizes, in order of first occurrence. If there are no
+// rows, it returns one empty line. If any run ended normally, it omits the rows of runs that did
+// not.
 func lines(measures []schema.Measure, p Point) []*line {
 	isOK := func(rec *runner.Brief) bool { return rec.Status == runner.OK }
 	trusted := slices.ContainsFunc(p, isOK)
@@ -499,8 +499,8 @@ func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 	return nixlbench.Number(strconv.FormatFloat(x, 'f', 3, 64)), true
 }
 
-// spread holds the median, minimum and maximum of some numbers as text. Each is
-// [none] if there are no numbers.
+// spread holds the median, minimum and maximum of some numbers as text. All three are [none] if
+// there are no numbers.
 type spread struct{ median, min, max string }
 
 // native returns one of these strings as a JSON value.
@@ -511,8 +511,8 @@ func (spread) native(s string) any {
 	return nixlbench.Number(s)
 }
 
-// spread returns the spread of a measure. For a size that no row contains, the median
-// is the size that the run was for, if there is only one.
+// spread returns the spread of a measure. If no row contains a size, but the run was for only
+// one size, the median is that size.
 func (l *line) spread(m schema.Measure) spread {
 	numbers := l.numbers(m)
 	if len(numbers) == 0 {
@@ -623,8 +623,8 @@ func shownStatus(p Point) string {
 // literally escapes a name that Markdown would treat as an HTML element.
 var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
-// table writes the rows that each produces, the first of which is the heading. It may
-// call each twice, because it does not store the rows.
+// table writes the rows that the function each produces. The first row is the heading. The
+// function may be called twice, because table does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)
 	switch format {

@@ -78,7 +78,8 @@ func TestReportCSV(t *testing.T) {
 		want[key] = string(row[key])
 	}
 	full.Rows = []nixlbench.Row{row}
-	// With several initiators, the total is shown, and the rank's own value is kept.
+	// With several initiators, the column contains the total, and another column contains the
+	// rank's own value.
 	want["rank_bandwidth_gb_per_s"] = want["bandwidth_gb_per_s"]
 	want["bandwidth_gb_per_s"] = want["aggregate_bandwidth_gb_per_s"]
 

@@ -183,8 +183,8 @@ func (t *Table) line(cells []string) {
 	t.out = append(t.out, '\n')
 }
 
-// AddColumn inserts a column before the first quantity, unless columns already
-// contains it.
+// AddColumn inserts a column before the first quantity, unless the column is already in the
+// list.
 func AddColumn(columns []string, name string, quantities []string) []string {
 	if slices.Contains(columns, name) {
 		return columns

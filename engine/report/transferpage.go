@@ -23,14 +23,14 @@ var transferRules = []struct{ name, doc string }{
 func transfersPage(p *page, s *schema.Schema) {
 	t := s.Cache.Get().Transfer.Get()
 	p.text("# Transfers between ranks\n\n" +
-		"How the cache of requests moves from the ranks of one side, the source, to the ranks of the other, the destination; see\n" +
-		"[the guide](../transfers.md). A formula is evaluated for a group of layers with the same cache, and can use:")
+		"This page describes how the cache of requests moves from the ranks on one side, the source, to the ranks on the other side, the destination; see\n" +
+		"[the guide](../transfers.md). A formula is evaluated for a group of layers with the same cache. It can use these names:")
 	p.table("name", "value")
 	p.row("`x`, `source_x`", "value `x` on the source side: a field of the [configuration](configuration.md), a parameter, or one of the [cache's values](cache.md#values-in-these-formulas)")
 	p.row("`destination_x`", "value `x` on the destination side")
-	p.row("`destination_rank`", "the destination's number among the ranks that divide the heads, counted from 0")
-	p.row("`destination_dp_rank`", "the number of the destination's group among the groups of ranks that serve different requests, counted from 0")
-	p.row("`layer_shares`", "the number of parts into which ranks can divide the layers' cache, such as the number of KV heads; 1 if every rank stores all of it")
+	p.row("`destination_rank`", "the number of the destination rank among the ranks that divide the heads, counted from 0")
+	p.row("`destination_dp_rank`", "the number of the destination rank's group among the groups of ranks that serve different requests, counted from 0")
+	p.row("`layer_shares`", "the number of parts into which ranks can divide the layers' cache, such as the number of KV heads; 0 if every rank stores all of it")
 	p.row("`pair_x`", "the engine's rule `x`")
 	for _, name := range schema.Keys(t.Let) {
 		p.row("`"+name+"`", "`"+t.Let[name].Text+"`")
@@ -47,7 +47,7 @@ func transfersPage(p *page, s *schema.Schema) {
 		p.row(cells...)
 	}
 	p.text("\n## Conditions\n\nThese conditions apply to the two sides, and then to each group of layers:")
-	p.table("of", "condition", "otherwise")
+	p.table("engine", "condition", "otherwise")
 	p.conditions("all", t.Requires)
 	for _, name := range engines {
 		p.conditions(name, t.Engines[name].Requires)

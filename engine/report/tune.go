@@ -157,8 +157,8 @@ func gainText(c tune.Change) string {
 	return fmt.Sprintf("%s (95%% confidence: %s to %s)", text, signed(c.Low), signed(c.High))
 }
 
-// effects describes the effects of the other values of a setting. matters reports whether
-// one of them makes a difference, and known whether any was measured.
+// effects describes the effects of the other values of a setting. matters reports whether any of
+// these values makes a difference, and known reports whether any of them was measured.
 func (t *Tuning) effects(best *tune.Trial, setting int) (text string, matters, known bool) {
 	values := t.Settings[setting].Values
 	var list []string
@@ -187,7 +187,8 @@ func (t *Tuning) share(trial *tune.Trial) float64 {
 	return trial.Mean() * float64(t.Unit) / float64(t.Bandwidth)
 }
 
-// tally returns how many combinations were measured, failed, and were refused.
+// tally returns the number of combinations that were measured, that failed, and that were
+// refused.
 func (t *Tuning) tally() (measured, failed, refused int) {
 	for _, trial := range t.Search.Trials {
 		switch {

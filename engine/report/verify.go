@@ -65,7 +65,7 @@ func difference(w io.Writer, f *enginelog.Finding, flags string) {
 		}
 	}
 	if len(given) > 0 {
-		fmt.Fprintf(w, "    %s: see kvbench explain NAME with your flags and %s\n", strings.Join(given, ", "), diag.Printable(flags))
+		fmt.Fprintf(w, "    %s: run 'kvbench explain NAME' with your flags and %s\n", strings.Join(given, ", "), diag.Printable(flags))
 	}
 	why := f.Why
 	if why == "" {

@@ -28,9 +28,9 @@ type Source interface {
 	Next() (Request, error)
 }
 
-// Generated returns a source that yields number requests with the given lengths. The
-// requests arrive in groups. together is the number of requests in a group, and interval
-// is the time between groups.
+// Generated returns a source that yields the given number of requests, with the given
+// lengths. The requests arrive in groups. together is the number of requests in a group,
+// and interval is the time between groups.
 func Generated(lengths Lengths, number, together int64, interval time.Duration) Source {
 	return &generated{lengths, number, together, interval, 0}
 }
@@ -51,8 +51,7 @@ func (g *generated) Next() (Request, error) {
 	return r, nil
 }
 
-// First returns a source that yields at most number requests, which are the first ones in
-// s.
+// First returns a source that yields the first requests of s, up to the given number.
 func First(s Source, number int64) Source { return &first{s, number} }
 
 type first struct {

@@ -114,7 +114,8 @@ func TestDistributions(t *testing.T) {
 	}
 }
 
-// TestSeeds checks that equal seeds yield equal lengths, and that different seeds do not.
+// TestSeeds checks that equal seeds yield equal lengths, and that different seeds yield
+// different lengths.
 func TestSeeds(t *testing.T) {
 	draw := func(seed uint64) string {
 		l, err := requests.ParseLengths("lognormal(8k,4k)", seed, tokens)

@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// The names of the fields in a JSON lines trace and of the columns in a CSV trace. JSON
-// lines contain times in milliseconds; CSV contains dates.
+// The names of the fields in a JSON lines trace and of the columns in a CSV trace. In JSON
+// lines, times are in milliseconds; in CSV, they are dates with a time of day.
 const (
 	jsonTime   = "timestamp"
 	jsonTokens = "input_length"

@@ -16,7 +16,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Limits on the parts of records that are held in memory. A record is several
+// These limits apply to the parts of records that are held in memory. A record is several
 // kilobytes long, but tables show only a few hundred bytes of it.
 const (
 	maxKept    = 384 << 20 // bytes per file
@@ -43,15 +43,15 @@ type Briefs struct {
 	// records.
 	parts map[part]*part
 
-	// commands reports whether commands are saved. words contains their distinct words, most
-	// of which occur in many commands.
+	// commands reports whether briefs include commands. words contains the distinct words
+	// of these commands, most of which occur in many commands.
 	commands bool
 	words    []string
 	wordAt   map[string]uint32
 
 	in    jsonl.Reader
 	raw   [][]byte // values of the record being read
-	from  []From   // their sources
+	from  []From   // the source of each raw value
 	cells [][]byte // values of the row being read
 	row   []byte
 	kept  int // approximate memory in use, in bytes
@@ -60,8 +60,8 @@ type Briefs struct {
 // part contains some of a record's values, as indexes into the pool.
 type part [16]uint32
 
-// places contains the index of a named value for each source, or -1 if the value from that
-// source is not saved.
+// places contains, for each source, the index of a named value, or -1 if the value from
+// that source is not saved.
 type places [fromParams + 1]int
 
 // Brief is the part of a record that is held in memory.
@@ -81,12 +81,12 @@ type Brief struct {
 
 // Row holds the measures of a row of nixlbench's table.
 type Row struct {
-	cells string // in the order of measures, each followed by a space; "" if missing
+	cells string // the value of each measure, or "" if it is missing, followed by a space
 	of    *Briefs
 }
 
-// NewBriefs returns an extractor for these values of plans and these measures
-// of rows.
+// NewBriefs returns an extractor for the named values of records and these measures of
+// their rows.
 func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	b := newPools(map[string]*places{}, map[string]int{})
 	n := 0
@@ -134,8 +134,8 @@ func (b *Brief) Commands() [][]string {
 	return list
 }
 
-// Value returns a value from a record. The name of the configuration file is nil if there was
-// none.
+// Value returns a value from a record. The name of the configuration file is nil if there
+// was no file.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -167,7 +167,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	}
 	brief := b.brief(line)
 	if brief == nil {
-		return nil, errors.New("the record cannot be read back")
+		return nil, errors.New("the record is not a valid result")
 	}
 	return brief, nil
 }
@@ -177,7 +177,7 @@ type Results struct {
 	List []*Brief
 	// Torn reports whether the last line was incomplete and was skipped.
 	Torn bool
-	// Bad reports which lines are not results, or is nil.
+	// Bad is an error about the lines that are not results, or nil.
 	Bad error
 }
 
@@ -202,8 +202,8 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 // From is the part of a record that a value comes from.
 type From uint8
 
-// The sources of values. With FromAny, the value comes from the first of the others
-// that has it.
+// These are the sources of values. FromAny means the first of the other sources that has
+// the value.
 const (
 	FromAny From = iota
 	FromRecord
@@ -219,21 +219,21 @@ type Name struct {
 	Name string
 }
 
-// The names of values that a record contains outside its plan and its model.
+// These values are in neither the plan nor the model of a record.
 const (
 	NameFile    = "config_file"
 	NameRelease = "release"
-	// NameMeasuredBy is the program that measured the rows, with its version.
+	// NameMeasuredBy is the program that measured the rows, with its version if known.
 	NameMeasuredBy = "measured_by"
 	NameStage      = "stage"
 	NameGroup      = "group"
-	// The identity of a run, and how long it took.
+	// These values identify a run and its duration.
 	NameHash    = "hash"
 	NameStart   = "start"
 	NameRepeat  = "repeat"
 	NameSeconds = "seconds"
-	// NameProcessors is the number of processors of the machine. Results of a job do not have
-	// it.
+	// NameProcessors is the machine's processor count. A record without a known count
+	// does not have this value.
 	NameProcessors = "processors"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
@@ -241,7 +241,7 @@ const (
 	NameHost = "host"
 )
 
-// set saves the JSON text of a value if the value is needed.
+// set saves the JSON text of a value if the briefs include the value.
 func (b *Briefs) set(at *places, from From, raw []byte) {
 	if at == nil || raw == nil {
 		return
@@ -392,15 +392,15 @@ func (b *Briefs) object(member func(name []byte)) {
 	}
 }
 
-// given saves the next value unless it is null or an empty string.
+// given saves the next value in the record unless it is null or an empty string.
 func (b *Briefs) given(name string) {
 	if raw := b.in.Skip(); string(raw) != "null" && string(raw) != `""` {
 		b.set(b.values[name], FromRecord, raw)
 	}
 }
 
-// each saves the values in the next object. Each value is in its own object, next to its
-// origin or unit.
+// each saves the values in the next object of the record. In that object, each name has
+// an object with the value and its origin or unit.
 func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
 		at := b.values[string(name)]
@@ -452,10 +452,11 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 	return slices.Clip(rows), good
 }
 
-// endOfCommand ends a command. No word has this number.
+// endOfCommand marks the end of a command. No word has this number.
 const endOfCommand = 0
 
-// processes reads the commands of a record's processes.
+// processes reads the commands of a record's processes. A command is saved as the numbers
+// of its words.
 func (b *Briefs) processes() []uint32 {
 	if b.in.Next() != '[' {
 		return nil
@@ -489,7 +490,7 @@ func (b *Briefs) processes() []uint32 {
 	return slices.Clip(list)
 }
 
-// word returns the number of a word of a command.
+// word returns the number of a command's word. A new word gets a new number.
 func (b *Briefs) word(word string) uint32 {
 	n, ok := b.wordAt[word]
 	if !ok {
@@ -529,7 +530,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // long values are equal if their shown parts are equal
+	if len(raw) > maxShown { // long values with the same beginning count as equal
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {
@@ -550,7 +551,7 @@ func valueOf(raw []byte) any {
 	}
 	if raw[0] == '"' && utf8.Valid(raw) {
 		v = jsonl.NewReader(raw).Text()
-	} else if json.Unmarshal(raw, &v) != nil { // a number that is too large
+	} else if json.Unmarshal(raw, &v) != nil { // v is a number that is too large
 		v = string(raw)
 	}
 	if s, ok := v.(string); ok {

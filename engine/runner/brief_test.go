@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCommands checks that briefs keep commands and reasons on request, and that records with
-// odd parts can still be read.
+// TestCommands checks that briefs contain reasons and, if requested, commands, and that
+// records with unusual parts can still be read.
 func TestCommands(t *testing.T) {
 	const hash = `"hash":"0000000000000000000000000000000000000000000000000000000000000000"`
 	file := filepath.Join(t.TempDir(), "r.jsonl")
@@ -34,7 +34,7 @@ func TestCommands(t *testing.T) {
 		want := [][][]string{{{"x", "--a", "", "1 2"}, {"y"}}, {{"x", "z"}}, nil}
 		for i, rec := range read.List {
 			if got := rec.Commands(); keep && !reflect.DeepEqual(got, want[i]) || !keep && got != nil {
-				t.Errorf("record %d, kept %v: %q, want %q", i, keep, got, want[i])
+				t.Errorf("record %d, with commands %v: %q, want %q", i, keep, got, want[i])
 			}
 		}
 	}

@@ -48,7 +48,8 @@ type Started struct {
 // timedOut is the exit code of the timeout command if it stopped a process.
 const timedOut = 124
 
-// Collect judges a run in the same way as Execute, and completes its record.
+// Collect determines the outcome of a run in the same way as Execute, and completes its
+// record.
 func (s *Session) Collect(c *Collected) error {
 	rec := c.Record
 	pl, err := s.planOf(rec)
@@ -97,7 +98,7 @@ func (s *Session) Collect(c *Collected) error {
 		if err != nil {
 			return err
 		}
-		if a.stderr[i].Last() == "" { // the process itself did not start, or printed nothing
+		if a.stderr[i].Last() == "" { // the process did not start, or wrote nothing to stderr
 			a.stderr[i] = starter
 		}
 		a.exits = append(a.exits, exitOf(p))
@@ -123,7 +124,7 @@ func (s *Session) Collect(c *Collected) error {
 
 // exitOf converts an exit code reported by a shell.
 func exitOf(p *Started) Exit {
-	const killed = 128 // added to the signal's number
+	const killed = 128 // a shell adds this to the number of the signal
 	switch {
 	case p.Code > killed && p.Code <= killed+64:
 		return Exit{Code: -1, Signal: syscall.Signal(p.Code - killed).String(), Stopped: p.Stopped}
@@ -133,7 +134,8 @@ func exitOf(p *Started) Exit {
 	return Exit{Code: p.Code, Stopped: p.Stopped}
 }
 
-// planOf restores a plan from its record, as far as the rules about runs need it.
+// planOf restores a plan from its record. It restores only the parts that the rules about
+// runs need.
 func (s *Session) planOf(rec *Record) (*plan.Plan, error) {
 	n := &s.Schema.Nixlbench
 	if _, known := n.Release(rec.Nixlbench.Release); !known {
@@ -181,8 +183,8 @@ func eachLine(r io.Reader, f func(line []byte, ended bool)) error {
 	}
 }
 
-// SetHost records the machine that a process of the run was on, from the output of uname
-// and getconf: name, system and architecture, kernel, processors.
+// SetHost records the machine that a process ran on. The lines are the output of uname
+// and getconf: name, system and architecture, kernel, and processor count.
 func (r *Record) SetHost(lines []string) {
 	if len(lines) < 4 {
 		return

@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// Done returns the number of successful results for each hash in a results file. bad reports
-// which lines are not results, or is nil.
+// Done returns the number of successful results for each hash in a results file. bad is
+// an error about the lines that are not results, or nil.
 func Done(name string, watch input.Watch) (done map[string]int, bad, err error) {
 	done = map[string]int{}
 	wrong := strangers{name: name, hint: "such lines do not count as completed runs"}

@@ -19,8 +19,8 @@ type folder struct {
 	names   []string
 	// share is the number of bytes that the run writes to this folder.
 	share int64
-	// root refers to the same folder even if it is renamed. before contains the names of the
-	// files that existed when the run began.
+	// root refers to the same folder even if the folder is renamed. before contains the
+	// names of the files that existed when the run began.
 	root   *os.Root
 	before map[string]bool
 	// held contains the files that existed before. They are kept open so that
@@ -58,7 +58,7 @@ func (r *Run) folders() []*folder {
 	return list
 }
 
-// has reports whether a file with this name belongs to the run.
+// has reports whether the run uses a file with this name.
 func (f *folder) has(name string) bool {
 	if f.pattern == "" {
 		return slices.Contains(f.names, name)
@@ -67,8 +67,8 @@ func (f *folder) has(name string) bool {
 	return ok
 }
 
-// check returns an error if the folder cannot be used, or else the number of
-// bytes that the run will add.
+// check returns the number of bytes that the run will add to the folder, or an error if
+// the folder cannot be used.
 func (f *folder) check() (need int64, err error) {
 	info, err := os.Stat(f.dir)
 	switch {
@@ -90,7 +90,7 @@ func (f *folder) check() (need int64, err error) {
 func (f *folder) open() {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
-		return // the run will report the error
+		return // nixlbench will report the error
 	}
 	f.root, f.before = root, map[string]bool{}
 	for _, name := range f.entries() {
@@ -154,7 +154,7 @@ func (f *folder) entries() []string {
 	}
 }
 
-// files returns the run's files that exist.
+// files returns the names of the run's files that exist and are regular files.
 func (f *folder) files() []string {
 	return slices.DeleteFunc(f.entries(), func(name string) bool {
 		info, err := f.lstat(name)
@@ -183,8 +183,8 @@ type made struct {
 	files   []*madeFile
 }
 
-// madeFile is a file that the run reported creating. info is nil until the file
-// exists; then it is held open, if permissions allow.
+// madeFile is a file that the run reported creating. info is nil until kvbench sees the
+// file. From then on, kvbench keeps the file open, if permissions allow.
 type madeFile struct {
 	folder *folder
 	name   string
@@ -201,8 +201,8 @@ func watchFiles(r *Run) *made {
 	return m
 }
 
-// created records a file that the run reported creating, unless the file existed before or is
-// not one that such a run creates.
+// created records a file that the run reported creating, unless the file existed before
+// or its name is not one that this run uses.
 func (m *made) created(path string) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -243,10 +243,10 @@ func (m *made) remove(warn func(*diag.Diag)) {
 	}
 }
 
-// clockTick is the maximum lag of file times behind the clock.
+// clockTick is how far a file's timestamp can lag behind the clock.
 const clockTick = 20 * time.Millisecond
 
-// remove removes the file if it was created by the run that began at start.
+// remove removes the file unless it was created before start or another program has it open.
 func (f *madeFile) remove(start time.Time) error {
 	f.release()
 	info, err := f.folder.lstat(f.name)
@@ -272,8 +272,8 @@ func (f *madeFile) release() {
 	}
 }
 
-// left returns the paths of all existing files that match those of the run, and
-// the paths of those that existed before it.
+// left returns the paths of all files of the run that exist, and the paths of those that
+// existed before the run.
 func (m *made) left() (all, before []string) {
 	for _, f := range m.folders {
 		for _, name := range f.files() {
@@ -301,7 +301,7 @@ func (m *made) close() {
 	}
 }
 
-// drop closes the files that existed before the run.
+// drop closes the held files, which existed before the run.
 func (m *made) drop() {
 	for _, f := range m.folders {
 		for _, file := range f.held {

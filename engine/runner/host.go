@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Host is the machine on which runs took place.
+// Host describes a machine on which runs took place.
 type Host struct {
 	Name        string   `json:"name"`
 	OS          string   `json:"os"`
@@ -28,7 +28,7 @@ type Host struct {
 	GPUs        []string `json:"gpus,omitempty"`
 }
 
-// gpuProgram lists the GPUs of a machine, if it is installed.
+// gpuProgram is the command that lists the machine's GPUs. It may not be installed.
 var gpuProgram = []string{"nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"}
 
 // ProbeHost describes this machine. It omits what it cannot determine.
@@ -52,8 +52,8 @@ func ProbeHost(ctx context.Context) *Host {
 	return h
 }
 
-// minHidden is the minimum length of a secret from the environment that is
-// masked in output: shorter ones occur in many words.
+// minHidden is the minimum length of an environment variable's secret value that is
+// masked in output. Shorter values would match parts of other words.
 const minHidden = 8
 
 // userinfo is the part of a URL that may hold a password.
@@ -93,7 +93,7 @@ func environment(n *schema.Nixlbench) (map[string]string, mask) {
 // FreeMemory returns the number of bytes of available memory.
 func FreeMemory() (int64, bool) { return memory("MemAvailable") }
 
-// memory parses a size that the kernel reports in kB.
+// memory returns the size, in bytes, of a field in /proc/meminfo, where sizes are in kB.
 func memory(field string) (int64, bool) {
 	digits, ok := strings.CutSuffix(procField("/proc/meminfo", field), " kB")
 	n, err := strconv.ParseInt(digits, 10, 64)

@@ -24,24 +24,23 @@ type Journal struct {
 	name string
 	// done contains the results in the file, keyed by hash.
 	done map[string][]place
-	// regular files can be repaired, locked and synced; pipes and devices
-	// cannot.
+	// regular reports whether the file is a regular file. Only regular files can be
+	// repaired, locked, and synced; pipes and devices cannot.
 	regular bool
 	// begun and end are the offsets at which the results of this command begin and
 	// end.
 	begun, end int64
-	// Rescue receives the results that could not be saved, one JSON object per
-	// line.
+	// Rescue receives the results that cannot be saved, one JSON object per line.
 	Rescue func(line []byte)
 	// Torn is the file to which an incomplete last line was moved, or "".
 	Torn string
-	// Bad reports which lines of a resumed file are not results, or is nil.
+	// Bad is an error about the lines of a resumed file that are not results, or nil.
 	Bad error
 }
 
-// OpenJournal opens or creates a results file. An incomplete last line, which a killed run
-// can leave behind, is moved to the file name.torn. If resume is set, the existing results
-// are read.
+// OpenJournal opens or creates a results file. An incomplete last line, which a killed
+// run can leave behind, is moved to a file with the same name and the suffix .torn. If
+// resume is set, the existing results are read.
 func OpenJournal(name string, resume bool, watch input.Watch) (*Journal, error) {
 	fail := func(err error) (*Journal, error) {
 		if d := diag.All(err)[0]; !d.Pos.IsZero() {
@@ -113,8 +112,8 @@ func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	return bad.err()
 }
 
-// mend moves an incomplete last line out of the file. If only the line end is missing, it
-// adds the line end.
+// mend moves an incomplete last line out of the file. If only the newline is missing, it
+// adds the newline.
 func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	line, err := lastLine(in, size)
 	switch {
@@ -149,7 +148,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	return j.file.Truncate(size - int64(len(line)))
 }
 
-// lastLine returns everything after the last line end.
+// lastLine returns everything after the last newline.
 func lastLine(in io.ReaderAt, size int64) ([]byte, error) {
 	var last []byte
 	for n := int64(64 << 10); ; n *= 2 {
@@ -259,14 +258,14 @@ func (s *strangers) err() error {
 	return diag.List{diag.Errorf(diag.Pos{File: s.name, Line: s.first}, "%s", msg).WithHint("%s", s.hint)}
 }
 
-// longLine returns the error for a line that is too long and may never end.
+// longLine returns the error for a line that is longer than any result.
 func longLine(name string, line int) error {
 	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v, so it cannot be a result", jsonl.ErrLong).WithHint("delete this line")
 }
 
-// Done returns a result with this hash that was already in the file, or nil,
-// and marks it as used: if several points have the same hash, each needs its own
-// result.
+// Done returns an unused successful result with this hash that was already in the file,
+// or nil if there is none. It marks the result as used, because every point needs its own
+// result even if several points have the same hash.
 func (j *Journal) Done(hash string) *Record {
 	for len(j.done[hash]) > 0 {
 		at := j.done[hash][0]
@@ -306,7 +305,7 @@ func (j *Journal) Add(r *Record) error {
 	return nil
 }
 
-// isThere checks that the name still refers to the file.
+// isThere checks that the file has not been removed, replaced, or truncated.
 func (j *Journal) isThere() error {
 	if !j.regular {
 		return nil
@@ -329,8 +328,8 @@ func (j *Journal) isThere() error {
 	return nil
 }
 
-// rescue passes this command's results to Rescue: those already in the file, which
-// can still be read through the open handle even if it was removed, and then line.
+// rescue passes this command's results to Rescue: first those in the file, then line. The
+// open handle can read the file even after it was removed.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {

@@ -47,14 +47,14 @@ func (s *Session) keep(rec *Record) *kept {
 	return &kept{}
 }
 
-// line adds a line. If numbered is set, the line begins with the number of its
-// process, as on the terminal.
+// line writes a line to the file. If numbered is set, the number of the process comes
+// before the text, as on the terminal.
 func (k *kept) line(numbered bool, l Line) {
 	if k.file == nil || k.size > maxOutput {
 		return
 	}
 	if k.size += len(l.Text) + 1; k.size > maxOutput {
-		fmt.Fprintf(k.out, "(the rest is not saved: output files are limited to %s)\n", diag.Bytes(maxOutput))
+		fmt.Fprintf(k.out, "(the rest is not saved, because output files are limited to %s)\n", diag.Bytes(maxOutput))
 		return
 	}
 	if numbered {

@@ -22,7 +22,7 @@ func servers(endpoints string) []server {
 		if i := strings.IndexAny(address, "/?#"); i >= 0 {
 			address = address[:i]
 		}
-		address = address[strings.LastIndexByte(address, '@')+1:] // without the user name
+		address = address[strings.LastIndexByte(address, '@')+1:] // without user name and password
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			host, port = strings.Trim(address, "[]"), "2379"
@@ -35,15 +35,15 @@ func servers(endpoints string) []server {
 // Place is the location of a server relative to this machine.
 type Place int
 
-// The locations of a server.
+// These are the possible places of a server.
 const (
-	// Loopback is this machine, under a name that refers to a different machine
-	// elsewhere.
+	// Loopback means this machine, under a name such as localhost that refers to a
+	// different machine when used elsewhere.
 	Loopback Place = iota
-	// Here is this machine, under a name that other machines may also use for
-	// it.
+	// Here means this machine, under a name or address that other machines may be able to
+	// use.
 	Here
-	// Away is another machine.
+	// Away means another machine.
 	Away
 )
 
@@ -71,7 +71,7 @@ func thisMachine() *machine {
 	return m
 }
 
-// place determines where a host is. A host whose name cannot be resolved is treated as
+// place determines where a host is. If the host's name cannot be resolved, place returns
 // [Away].
 func (m *machine) place(ctx context.Context, host string) Place {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
@@ -108,8 +108,8 @@ func (m *machine) placeOf(ip netip.Addr) Place {
 	return Away
 }
 
-// farthest is the first of several servers whose place is Away, or else Here, or
-// else Loopback.
+// farthest is the farthest server in a list: the first server that is Away, or else the
+// first that is Here. If all servers are Loopback, server is the whole list.
 type farthest struct {
 	server string
 	place  Place

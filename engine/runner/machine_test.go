@@ -22,7 +22,7 @@ func testMachine(t *testing.T) *machine {
 		addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("fe80::7")},
 		lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
 			if host == "" || strings.Trim(host, "0123456789.:") == "" {
-				t.Errorf("%q is looked up", host)
+				t.Errorf("the test looks up %q", host)
 			}
 			var ips []netip.Addr
 			for _, text := range strings.Fields(names[host]) {
@@ -36,7 +36,8 @@ func testMachine(t *testing.T) *machine {
 	}
 }
 
-// TestFarthest checks where etcd is considered to be, depending on what the user wrote.
+// TestFarthest checks where kvbench thinks that etcd is, depending on the endpoints that
+// the user specified.
 func TestFarthest(t *testing.T) {
 	const own = "http://127.0.0.1:2379"
 	tests := []struct {

@@ -7,20 +7,21 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Planned is what a run needs on the machine where it will take place.
+// Planned describes what a run in a job needs.
 type Planned struct {
 	nixlbench.Needs
-	// Side is the memory, in bytes, that a machine needs if only initiators or only targets
-	// run on it.
+	// Side is the size, in bytes, of the memory that a machine needs if only initiators
+	// or only targets run on it.
 	Side int64
 	// Timeout is the run's time limit in seconds, or 0 if it is unlimited.
 	Timeout int64
-	// Values are the values in the files of a program that runs in place of nixlbench.
+	// Values are the values to write to the files of a program that runs in place of
+	// nixlbench.
 	Values map[string]formula.Value
 }
 
-// Plan determines what a run needs if a job starts all of its processes. program runs in
-// place of nixlbench, unless it is nil.
+// Plan determines what a run needs if a job starts all of its processes. If program is
+// not nil, it runs in place of nixlbench.
 func (s *Session) Plan(pl *plan.Plan, program *schema.Program) (*Planned, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Limits on waiting and on saved output.
+// These constants limit waiting times and the length of lines.
 const (
 	// linger is how long a process may continue after another process of its
 	// run has ended.
 	linger = 5 * time.Second
-	// settle is how long a process may continue after another one has failed.
-	// If it already has everything it needs from the other one, it ends
-	// normally within this time.
+	// settle is how long a process may continue after another process of its run has
+	// failed. A process that no longer needs the failed one ends normally within this
+	// time.
 	settle = 2 * time.Second
 	// drain is how long to wait for the rest of a process's output after the
 	// process has ended, if its children still hold the output open.
@@ -38,20 +38,21 @@ type Process struct {
 	Env  []string // in addition to this process's own
 }
 
-// Line is a line of output.
+// Line is a line of a process's output.
 type Line struct {
 	Process int  // index
 	Errors  bool // from stderr
-	// Text is the line without its line end; it is valid until the next line.
+	// Text is the line without its newline. It is valid only until the next line is
+	// passed on.
 	Text []byte
-	// Ended is false if the line was cut off: at the end of the output, or
-	// because it is longer than 64 KiB.
+	// Ended is false if the line does not end with a newline, because the output ended or
+	// because the line is longer than 64 KiB.
 	Ended bool
 }
 
-// Exit is how a process ended.
+// Exit describes how a process ended.
 type Exit struct {
-	Code   int    // -1 if there is none
+	Code   int    // -1 if the process has no exit code
 	Signal string // the signal that killed the process, or ""
 	// Err is set if the process could not be started.
 	Err error
@@ -73,26 +74,26 @@ func (e *Exit) String() string {
 	return fmt.Sprintf("exited with code %d", e.Code)
 }
 
-// Ending controls how processes are stopped: they are asked to exit, and killed
+// Ending controls how processes are stopped. They are first asked to exit, and are killed
 // after Grace or when Hurry is closed.
 type Ending struct {
 	Grace time.Duration
 	Hurry <-chan struct{}
-	// watcher, unless nil, stops the processes if this process is killed.
+	// watcher kills the processes if kvbench is killed. It may be nil.
 	watcher *watcher
 }
 
-// Signaled is the cause of a context canceled by a signal: the processes
-// receive the same signal.
+// Signaled is the cause of a context that was canceled by a signal. An interrupt is
+// passed on to the processes.
 type Signaled struct{ os.Signal }
 
 // Error names the signal.
 func (s Signaled) Error() string { return s.Signal.String() }
 
-// Start runs the processes and waits for all of them. Two seconds after one
-// fails, the others are stopped; when ctx is done, all of them are stopped. No
-// process outlives the call, and every line of output is passed to out, one at
-// a time.
+// Start runs the processes and waits for all of them. The others are stopped two seconds
+// after one fails, or five seconds after one exits successfully. All are stopped if one
+// cannot be started or when ctx is done. No process outlives the call. Every line of
+// output is passed to out, one at a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))
@@ -158,7 +159,7 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	err = cmd.Wait()
 	close(done)
 	e := Exit{Code: cmd.ProcessState.ExitCode(), Signal: signalOf(cmd.ProcessState), Stopped: <-stopped}
-	signal(cmd, syscall.SIGKILL) // stop any processes that it started and left running
+	signal(cmd, syscall.SIGKILL) // stop any processes that the process started and left running
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok && !errors.Is(err, exec.ErrWaitDelay) {
 		e.Err = err
 	}
@@ -223,7 +224,7 @@ func (l *liner) line(text []byte, ended bool) {
 	l.emit(Line{Process: l.process, Errors: l.errors, Text: text, Ended: ended})
 }
 
-// flush emits the last line if it does not have a line end.
+// flush emits the last line if it does not end with a newline.
 func (l *liner) flush() {
 	if len(l.rest) > 0 {
 		l.line(l.rest, false)

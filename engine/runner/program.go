@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// collectProgram evaluates a run of a program other than nixlbench. It has one process, which
-// prints JSON.
+// collectProgram evaluates a run of a program other than nixlbench. The run has one
+// process, which prints JSON.
 func (s *Session) collectProgram(c *Collected, r *Run) error {
 	rec := c.Record
 	program := s.program(rec.Program.Name)
@@ -73,8 +73,8 @@ func (s *Session) collectProgram(c *Collected, r *Run) error {
 
 const notEnded = "the job ended, or has not reached the end of this run"
 
-// judgeProgram determines the row of a run that ended normally, and whether the row can be
-// trusted.
+// judgeProgram computes the row of a run that ended normally, and decides whether the row
+// can be trusted.
 func (s *Session) judgeProgram(rec *Record, program *schema.Program, out printedJSON, expected *nixlbench.Expected) {
 	row := expected.Sizes
 	for _, name := range schema.Keys(program.Columns) {
@@ -158,8 +158,8 @@ func (p printedJSON) number(path []string) (float64, bool) {
 	return f, err == nil
 }
 
-// sum returns the sum of the values at some paths. It returns false if none of these values
-// exists.
+// sum returns the sum of the values at these paths. It returns false if none of the paths
+// has a value.
 func (p printedJSON) sum(paths [][]string) (sum float64, ok bool) {
 	for _, path := range paths {
 		n, has := p.number(path)

@@ -18,7 +18,7 @@ import (
 // Status is the outcome of a run.
 type Status string
 
-// The outcomes of runs: a suspect run ended normally, but its result cannot be
+// These are the outcomes of runs. A suspect run ended normally, but its result cannot be
 // trusted.
 const (
 	OK          Status = "ok"
@@ -30,7 +30,7 @@ const (
 // Role is the role of this machine in a run on two machines.
 type Role string
 
-// The roles.
+// These are the roles.
 const (
 	Initiator Role = "initiator"
 	Target    Role = "target"
@@ -48,7 +48,7 @@ type Record struct {
 	Build
 	// Hash identifies the run; see [Hash].
 	Hash string `json:"hash"`
-	// Point is the same for all repeats.
+	// Point identifies the point. It is the same for all repeats of the run.
 	Point   string   `json:"point"`
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
@@ -57,7 +57,8 @@ type Record struct {
 	Notes []string `json:"notes,omitempty"`
 	Quiet int      `json:"-"`
 
-	// Role is the role that the process turned out to have, if only one was started.
+	// Role is the role that the process turned out to have, if this machine started only
+	// one process.
 	Role Role `json:"role,omitempty"`
 
 	Model     Model     `json:"model"`
@@ -79,11 +80,12 @@ type Record struct {
 	Rows      []nixlbench.Row `json:"rows"`
 	Warnings  []string        `json:"warnings,omitempty"`
 	Files     []string        `json:"files,omitempty"`
-	// Kept lists the entries of Files that existed before the run.
+	// Kept lists the files in Files that existed before the run.
 	Kept []string `json:"-"`
 	// Output is the end of nixlbench's output, if its table could not be parsed.
 	Output string `json:"output,omitempty"`
-	// OutputFiles are next to the results file and contain the complete output.
+	// OutputFiles lists the files with the complete output, which are next to the results
+	// file.
 	OutputFiles []string `json:"output_files,omitempty"`
 }
 
@@ -112,7 +114,7 @@ type Config struct {
 type Plan struct {
 	Quantities map[string]Quantity `json:"quantities"`
 	Flags      map[string]Value    `json:"flags"`
-	// Stage and Group identify the part of the model in a plan for one rank.
+	// In a plan for one rank, Stage and Group identify the part of the model.
 	Stage *int   `json:"stage,omitempty"`
 	Group string `json:"group,omitempty"`
 }
@@ -129,8 +131,8 @@ type Quantity struct {
 	Unit  string `json:"unit"`
 }
 
-// Nixlbench is the program of a record: the release that the plan is for, and
-// the releases with the same flags as the program.
+// Nixlbench is the nixlbench of a record. Release is the release that the plan is for.
+// Alike lists the releases with the same flags as the installed program.
 type Nixlbench struct {
 	Release string   `json:"release"`
 	Alike   []string `json:"alike,omitempty"`
@@ -142,7 +144,7 @@ type Program struct {
 	Version string `json:"version,omitempty"`
 }
 
-// ProcessResult is one process of a run.
+// ProcessResult is the result of one process of a run.
 type ProcessResult struct {
 	Command     []string          `json:"command"`
 	Environment map[string]string `json:"environment,omitempty"`
@@ -197,11 +199,12 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []fit.Flag) {
 	}
 }
 
-// keptRows is the number of rows saved in a record that is too long.
+// keptRows is the number of rows that remain in a record that is too long.
 const keptRows = 1000
 
-// Encode returns a record as a line of at most [jsonl.MaxLine] bytes. If the record is too
-// long, its longest parts are omitted, and a note is added.
+// Encode returns a record as a line of at most [jsonl.MaxLine] bytes. If the record is
+// too long, its longest parts are omitted or shortened, and a note is added for each of
+// them.
 func Encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
 		value any
@@ -256,8 +259,8 @@ func marshal(v any) ([]byte, error) {
 // Hash identifies a run by the release, the flags that differ from its defaults
 // (except secrets and group names), the content of the model, the content of
 // the configuration and the name of its file, the part of the model that the
-// plan is for, and the number of the repeat, counted from 1, or 0 for all of
-// them. It does not depend on where files are or how a value was set.
+// plan is for, and the number of the repeat. Repeats are counted from 1; 0 means
+// all repeats of a point. It does not depend on where files are or how a value was set.
 func Hash(pl *plan.Plan, repeat int) string { return HashBy("", pl, repeat) }
 
 // HashBy is like Hash, but for a program that runs in place of nixlbench.
@@ -289,7 +292,7 @@ func HashBy(program string, pl *plan.Plan, repeat int) string {
 	for name, v := range pl.Request.Config.Values {
 		content.Config[name] = v.Value
 	}
-	data, _ := json.Marshal(content) // cannot fail: only strings, numbers and booleans
+	data, _ := json.Marshal(content) // this cannot fail, because content has only strings, numbers and booleans
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

@@ -17,7 +17,7 @@ import (
 
 var someMeasures = []schema.Measure{{Key: "batch", ID: true}, {Key: "gb"}}
 
-// TestBriefs checks which parts of results are kept, and which lines are not results.
+// TestBriefs checks which parts of results briefs contain, and which lines are not results.
 func TestBriefs(t *testing.T) {
 	words := []string{"config_file", "stage", "group", "release", "isl", "block_size", "mode", "layers", "note", "big"}
 	var names []runner.Name
@@ -71,7 +71,7 @@ func TestBriefs(t *testing.T) {
 			t.Errorf("%.60s: the error is %v, want %s", line, err, want)
 		}
 		if got != want {
-			t.Errorf("%.60s: it is %q, want %q", line, got, want)
+			t.Errorf("%.60s: the brief is %q, want %q", line, got, want)
 		}
 	}
 }
@@ -83,8 +83,8 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// TestBriefsFile checks that lines that are not results are reported and the others are
-// read.
+// TestBriefsFile checks that lines that are not results are reported, and that all other
+// lines are read.
 func TestBriefsFile(t *testing.T) {
 	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
 	long := strings.Repeat("x", jsonl.MaxLine+1) + "\n"
@@ -126,12 +126,13 @@ func TestBriefsFile(t *testing.T) {
 	}
 }
 
-// TestBriefsBounds checks that a file without results is not read to its end, and that
-// a file whose results need too much memory is rejected, which takes KVBENCH_FULL.
+// TestBriefsBounds checks that a file without results is not read to its end. With
+// KVBENCH_FULL, it also checks that a file is rejected if its results need too much
+// memory.
 func TestBriefsBounds(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	write(t, name, "")
-	if err := os.Truncate(name, 1<<40); err != nil { // without a line end
+	if err := os.Truncate(name, 1<<40); err != nil { // without a newline
 		t.Skip(err)
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
@@ -146,9 +147,9 @@ func TestBriefsBounds(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	if os.Getenv("KVBENCH_FULL") == "" {
-		t.Skip("a file of 160 MB was not read: set KVBENCH_FULL")
+		t.Skip("set KVBENCH_FULL=1 to read a file of 160 MB as well")
 	}
-	// A row takes 96 bytes, so 60 lines of 300,000 rows are too much.
+	// A row needs 96 bytes of memory, so 60 lines of 300,000 rows need too much.
 	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
 	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || !strings.Contains(err.Error(), "use 384 MiB of memory, the limit for one file") {
 		t.Errorf("the error is %v", err)
@@ -156,8 +157,8 @@ func TestBriefsBounds(t *testing.T) {
 }
 
 // TestJournalLong checks that an incomplete last line of any allowed length is moved to
-// the other file, that lines that are not results do not count as done, and that the
-// results around them are found.
+// the .torn file. It also checks that lines that are not results do not count as done,
+// and that the results before and after such lines are found.
 func TestJournalLong(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	record := func(hash, status, output string) string {
@@ -176,11 +177,11 @@ func TestJournalLong(t *testing.T) {
 		t.Errorf("%d bytes were moved, want %d", len(got), len(torn)+1)
 	}
 	if got, _ := os.ReadFile(name); string(got) != lines {
-		t.Errorf("%d bytes are left, want %d", len(got), len(lines))
+		t.Errorf("the journal still has %d bytes, want %d", len(got), len(lines))
 	}
 	want := name + ":4: this line and 1 more are not kvbench results"
 	if j.Bad == nil || j.Bad.Error() != want {
-		t.Errorf("bad lines are %v, want %s", j.Bad, want)
+		t.Errorf("the error about bad lines is %v, want %s", j.Bad, want)
 	}
 	got := ""
 	for _, hash := range []string{"a", "b", "a", "b", "a", "c"} {
@@ -191,12 +192,12 @@ func TestJournalLong(t *testing.T) {
 		}
 	}
 	if got != "a1 b3 a4 - - - " {
-		t.Errorf("done are %s", got)
+		t.Errorf("the results found are %s", got)
 	}
 }
 
 // TestJournalEndless checks that a file with a line that may never end is rejected at
-// once, wherever the line is, and is not changed.
+// once, wherever the line is, and that the file is not changed.
 func TestJournalEndless(t *testing.T) {
 	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
 	name := filepath.Join(t.TempDir(), "r.jsonl")
@@ -212,7 +213,7 @@ func TestJournalEndless(t *testing.T) {
 			t.Errorf("the error is %v, want %s", err, want)
 		}
 		if info, err := os.Stat(name); err != nil || info.Size() != 1<<40 {
-			t.Errorf("it is %v now: %v", info, err)
+			t.Errorf("the file is now %v: %v", info, err)
 		}
 	}
 	write(t, name, ok+strings.Repeat("x", jsonl.MaxLine+1)+"\n"+ok)
@@ -221,8 +222,8 @@ func TestJournalEndless(t *testing.T) {
 	}
 }
 
-// TestJournalTornElsewhere checks that the moved line is not written to a file or link
-// that someone else put in its place.
+// TestJournalTornElsewhere checks that the incomplete line is not written to the .torn
+// file if that is not a regular file.
 func TestJournalTornElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	name, other := filepath.Join(dir, "r.jsonl"), filepath.Join(dir, "other")
@@ -243,7 +244,7 @@ func TestJournalTornElsewhere(t *testing.T) {
 			t.Errorf("the error is %v, want %s", err, test.want)
 		}
 		if got, _ := os.ReadFile(name); string(got) != text {
-			t.Errorf("the file is %q now", got)
+			t.Errorf("the file is now %q", got)
 		}
 		if _, err := os.Lstat(other); err == nil {
 			t.Error("the link was followed")
@@ -252,8 +253,8 @@ func TestJournalTornElsewhere(t *testing.T) {
 	}
 }
 
-// TestJournalAdd checks that a written line has at most 4 MiB, and that the result says
-// what was omitted.
+// TestJournalAdd checks that a line is at most 4 MiB long, and that the result has notes
+// on what was omitted.
 func TestJournalAdd(t *testing.T) {
 	many := func(n int, text string) []string {
 		list := make([]string, n)
@@ -297,7 +298,7 @@ func TestJournalAdd(t *testing.T) {
 		data, _ := os.ReadFile(name)
 		if test.err != "" {
 			if err == nil || !strings.HasSuffix(err.Error(), test.err) || len(data) > 0 {
-				t.Errorf("the error is %v, and %d bytes are written", err, len(data))
+				t.Errorf("the error is %v, and %d bytes were written", err, len(data))
 			}
 			continue
 		}
@@ -331,7 +332,7 @@ func FuzzBriefs(f *testing.F) {
 			}
 		}
 		if len(res.List) > valid {
-			t.Errorf("%q: %d results of %d lines of JSON", text, len(res.List), valid)
+			t.Errorf("%q: %d results in %d lines of JSON", text, len(res.List), valid)
 		}
 		for _, r := range res.List {
 			if r.Value(runner.FromAny, "mode"); r.Point == "" {

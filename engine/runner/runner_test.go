@@ -12,8 +12,8 @@ import (
 	"kvbench/engine/runner"
 )
 
-// TestLines checks that output from both streams is split into lines. A line longer
-// than 64 KiB is cut, and the last line does not need a line end.
+// TestLines checks that output from both streams is split into lines. A line longer than
+// 64 KiB is cut, and the last line does not need a newline.
 func TestLines(t *testing.T) {
 	var got []string
 	exits := runner.Start(t.Context(), runner.Ending{}, []runner.Process{{
@@ -29,26 +29,27 @@ func TestLines(t *testing.T) {
 	}
 	want := "1 a true false|0  true false|65536 xxxx false false|4 xxxx true false|4 last false false"
 	if strings.Join(out, "|") != want || len(out) != len(got)-1 {
-		t.Errorf("lines are %q, want %q and one of stderr", got, want)
+		t.Errorf("the lines are %q, want %q and one line from stderr", got, want)
 	}
 	if s := exits[0].String(); s != "exited with code 3" {
 		t.Errorf("it %s", s)
 	}
 }
 
-// TestOutlived checks that processes left behind in a process's group are killed when
-// the process ends, without a long delay.
+// TestOutlived checks that when a process ends, the processes that it leaves behind in
+// its group are killed without a long delay.
 func TestOutlived(t *testing.T) {
 	begin := time.Now()
 	exits := runner.Start(context.Background(), runner.Ending{Grace: time.Minute}, []runner.Process{{
 		Argv: []string{"sh", "-c", "trap '' TERM; sleep 3600 & exit 0"},
 	}}, func(runner.Line) {})
 	if d := time.Since(begin); d > 50*time.Second || !exits[0].OK() {
-		t.Errorf("after %v it %s", d, exits[0].String())
+		t.Errorf("after %v, the process %s", d, exits[0].String())
 	}
 }
 
-// TestTail checks that the end of a text is kept, starting at the beginning of a line.
+// TestTail checks that a tail contains the end of a text, starting at the beginning of a
+// line.
 func TestTail(t *testing.T) {
 	tail := runner.Tail{Size: 10}
 	for _, l := range []string{"first", "second", "third", "", " "} {
@@ -58,11 +59,11 @@ func TestTail(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	if got := tail.Last(); got != "third" {
-		t.Errorf("the last is %q", got)
+		t.Errorf("the last line is %q", got)
 	}
 	tail.Line([]byte("\xff\x00"))
 	if got := tail.Last(); got != "?\x00" {
-		t.Errorf("the last is %q", got)
+		t.Errorf("the last line is %q", got)
 	}
 }
 
@@ -87,7 +88,7 @@ func TestJournalLocked(t *testing.T) {
 }
 
 // TestJournalTorn checks that an incomplete last line of any length is appended to the
-// other file, and that all other lines stay.
+// .torn file, and that the journal still contains all other lines.
 func TestJournalTorn(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "r.jsonl")
@@ -108,10 +109,10 @@ func TestJournalTorn(t *testing.T) {
 	j.Close()
 	for file, want := range map[string]string{name: line + line, name + ".torn": "earlier\n" + torn + "\n"} {
 		if got, _ := os.ReadFile(file); string(got) != want {
-			t.Errorf("%s holds %d bytes, want %d", file, len(got), len(want))
+			t.Errorf("%s contains %d bytes, want %d", file, len(got), len(want))
 		}
 	}
 	if j.Torn != name+".torn" {
-		t.Errorf("it went to %q", j.Torn)
+		t.Errorf("the line was moved to %q", j.Torn)
 	}
 }

@@ -24,8 +24,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The ways to start a run: start all its processes on this machine, or only one
-// of them.
+// These are the ways to start a run: LaunchPair starts all its processes on this machine,
+// LaunchSingle only one of them.
 const (
 	LaunchPair   = "pair"
 	LaunchSingle = "single"
@@ -46,7 +46,7 @@ type Session struct {
 	Program []string
 	// InPlace is the name of the program that runs in place of nixlbench, or "".
 	InPlace string
-	// Installed is the identified program; nil if it was not probed.
+	// Installed is the identified program, or nil if the program was not probed.
 	Installed *nixlbench.Installed
 	// Launch is LaunchPair, LaunchSingle, or "" to choose automatically.
 	Launch string
@@ -56,11 +56,11 @@ type Session struct {
 	Ending  Ending
 	// Force starts runs even if memory or disk looks too small.
 	Force bool
-	// Cleanup removes the files that the runs create. With Reuse, it does so only when
-	// the session is closed, so that later runs may use the files again.
+	// Cleanup removes the files that the runs create. With Reuse, they are removed only
+	// when the session is closed, so that later runs can use them again.
 	Cleanup, Reuse bool
-	// Journal saves the records, unless nil. KeepOutput saves the complete
-	// output of the runs next to it.
+	// Journal saves the records, unless it is nil. KeepOutput saves the complete output
+	// of the runs in files next to the journal.
 	Journal    *Journal
 	KeepOutput bool
 	// Output receives nixlbench's output.
@@ -70,17 +70,18 @@ type Session struct {
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
-	// places caches the results of farthest. machine determines these results.
+	// places caches the farthest server of each list of servers. machine decides where
+	// the servers are.
 	machine *machine
 	places  map[string]farthest
-	// own is a group name that no other command uses; job is the group of the job,
-	// or nil.
+	// own is a group name that no other command uses. job is the group of the job that
+	// the command runs in, or nil if it has not been looked up.
 	own string
 	job *Group
-	// follows reports whether this side was the target of the previous run.
+	// follows reports whether the process on this machine was the target of the previous run.
 	follows bool
-	// there lists, for each folder, the files that have the names of a run's
-	// files and existed before this command's first run there.
+	// there lists, for each folder, the run's files that existed before this command's
+	// first run there.
 	there map[string][]string
 	// environment contains the variables to record, and hidden the secrets to mask
 	// in output.
@@ -91,8 +92,7 @@ type Session struct {
 	made []*made
 }
 
-// Close stops the watcher of the session's processes, and removes the files that were left
-// for later runs.
+// Close removes the files that were left for later runs, and stops the watcher.
 func (s *Session) Close() {
 	for _, files := range s.made {
 		files.remove(s.Warn)
@@ -108,22 +108,23 @@ type Group struct {
 	// Flag is the flag that sets the name, or "" if there is none.
 	Flag string
 	Name string
-	// Given reports whether the user set it.
+	// Given reports whether the user set the name.
 	Given bool
 	// Variable is the job's environment variable that the name comes from, or
 	// "".
 	Variable string
 }
 
-// Own reports whether no other process can know the name yet.
+// Own reports whether kvbench generated the name, so that processes elsewhere cannot know
+// it yet.
 func (g *Group) Own() bool { return g.Flag != "" && !g.Given && g.Variable == "" }
 
-// Run is one run of a plan.
+// Run is a single run of a plan.
 type Run struct {
 	Plan   *plan.Plan
 	Repeat int
-	// Launch is LaunchPair or LaunchSingle. Chosen reports whether it was chosen
-	// automatically.
+	// Launch is LaunchPair or LaunchSingle. Chosen reports whether kvbench chose it
+	// because the user did not.
 	Launch string
 	Chosen bool
 	// Server is the farthest of the servers that the processes use to find each
@@ -146,13 +147,14 @@ type Run struct {
 	facts nixlbench.Facts
 }
 
-// Local reports whether the command starts nixlbench itself rather than a
-// program that starts it elsewhere. Only then can its folders be examined.
+// Local reports whether the command starts nixlbench on this machine rather than a
+// program that starts nixlbench elsewhere. Only a local nixlbench uses folders that
+// kvbench can examine.
 func (s *Session) Local() bool { return len(s.Program) == 1 || s.InPlace != "" }
 
-// Prepare determines what a run needs, and its command. number identifies a run
-// of the command, counted from 1; the same command on another machine uses the
-// same numbers.
+// Prepare determines what a run needs, and its command. number is the run's number within
+// the kvbench command, counted from 1. The same command on another machine numbers its
+// runs in the same way.
 func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int) (*Run, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {
@@ -204,8 +206,8 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 	return r, builtin.Refuse(s.Schema, pl.Release, values)
 }
 
-// launch chooses how to start the run, unless the user did. If the other side
-// is on another machine, only one process is started.
+// launch chooses how to start the run, unless the user chose. If the other side is on
+// another machine, kvbench starts only one process.
 func (s *Session) launch(ctx context.Context, r *Run) error {
 	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
 	needs, err := r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts)
@@ -231,8 +233,7 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	return nil
 }
 
-// farthest determines where the servers are, but only once for each list of
-// servers.
+// farthest returns the farthest server in a list. It checks each list only once.
 func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	at, known := s.places[endpoints]
 	if !known {
@@ -245,9 +246,9 @@ func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	return at
 }
 
-// groupFor returns the group that the processes of a run use to find each
-// other: the group of the job if they are on several machines, so that all of
-// them use the same one, or else a unique one.
+// groupFor returns the group that the processes of a run use to find each other.
+// Processes on several machines need the same group, so they use the group of the job, if
+// there is one. Otherwise, the group is unique to this command.
 func (s *Session) groupFor(r *Run) Group {
 	if s.own == "" {
 		s.own = ownName()
@@ -303,8 +304,8 @@ func (r *Run) Shown(secrets bool) []fit.Flag {
 	return masked
 }
 
-// Execute executes the run and saves the record. The error is about the
-// journal; the outcome of the run is in the record.
+// Execute executes the run and saves the record. The outcome of the run is in the record;
+// the error reports only a failure to save it.
 func (s *Session) Execute(ctx context.Context, r *Run) (*Record, error) {
 	rec := s.begin(ctx, r)
 	s.yield(ctx, r)
@@ -330,8 +331,8 @@ func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason 
 	return rec, s.finish(rec)
 }
 
-// yield lets the other side register first if this side was the target of the
-// previous run; otherwise, the sides would swap roles.
+// yield gives the other side time to register first if the process on this machine was
+// the target of the previous run. Otherwise, the two sides could swap roles.
 func (s *Session) yield(ctx context.Context, r *Run) {
 	if !s.follows || r.Launch != LaunchSingle {
 		return
@@ -388,8 +389,8 @@ func (r *Record) fail(format string, args ...any) {
 // interrupt marks the record as interrupted.
 func (r *Record) interrupt() { r.Status, r.Reasons = Interrupted, []string{"interrupted"} }
 
-// check checks in advance what the run needs, because nixlbench itself would wait
-// for a long time or fail late.
+// check checks that everything the run needs is available. Without this check, nixlbench
+// would wait for a long time or fail late.
 func (s *Session) check(ctx context.Context, r *Run) []error {
 	n := &r.needs
 	if n.Etcd != "" {
@@ -451,7 +452,7 @@ func reach(ctx context.Context, endpoints string) error {
 			errs <- err
 		}()
 	}
-	err := errors.New("no server is set")
+	err := errors.New("the list contains no servers")
 	for range list {
 		if err = <-errs; err == nil {
 			return nil
@@ -465,7 +466,7 @@ func reach(ctx context.Context, endpoints string) error {
 	return fmt.Errorf("cannot reach etcd at %s, which nixlbench processes use to find each other: %w", endpoints, err)
 }
 
-// attempt is one start of a run's processes.
+// attempt is one attempt to run a run's processes.
 type attempt struct {
 	exits          []Exit
 	tables         []*nixlbench.Table
@@ -477,8 +478,8 @@ type attempt struct {
 	late bool
 }
 
-// run starts the processes, judges the result, and starts them once more if a
-// rule says that the failure is worth a retry.
+// run starts the processes and determines the outcome. It starts them once more if they
+// fail and a rule allows a retry.
 func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	asked, err := r.rules.Asked(r.Plan, r.Flags, &r.facts)
 	if err != nil {
@@ -522,7 +523,7 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	}
 }
 
-// start starts the processes and reads their output.
+// start starts the processes, reads their output, and waits for them.
 func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, asked *nixlbench.Asked, secrets mask) *attempt {
 	runCtx, cancel := ctx, context.CancelFunc(func() {})
 	if limit := s.TimeoutOf(r); limit > 0 {
@@ -557,7 +558,8 @@ func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, a
 			l.Text = secrets.hide(l.Text)
 			a.stderr[l.Process].Line(l.Text)
 		} else {
-			// Rows consist of numbers, and are not masked even if a secret is a number, too.
+			// A row contains only numbers, so it is not masked, even if a secret happens
+			// to be one of these numbers.
 			before := len(table.Created)
 			if !table.Line(string(l.Text), l.Ended) {
 				l.Text = secrets.hide(l.Text)
@@ -604,10 +606,10 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 	return r.rules.Excuse(r.Plan, r.Flags, &r.facts)
 }
 
-// judge determines the outcome of the run.
+// judge records the outcome of the run.
 func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, excuse *schema.Excuse, secrets mask) {
 	if lost := r.facts.Rows - int64(len(rec.Rows)); lost > 0 {
-		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: only the first %d are saved", r.facts.Rows, len(rec.Rows)))
+		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows, but only the first %d are saved", r.facts.Rows, len(rec.Rows)))
 	}
 	ended := slices.ContainsFunc(a.exits, func(e Exit) bool { return e.Stopped })
 	switch {
@@ -618,7 +620,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		if s.Timeout > 0 {
 			rec.fail("it took longer than %v and was stopped", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for the data that it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for the data that it moves, and was stopped; use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {
@@ -647,7 +649,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 	}
 }
 
-// blame reports the processes that failed.
+// blame records which processes failed, and why.
 func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	for i, e := range a.exits {
 		// Processes stopped because another one failed are not to blame.
@@ -677,7 +679,7 @@ func (r *Run) role() Role {
 	return Target
 }
 
-// name returns what to call process i in messages.
+// name returns the name of process i for messages.
 func (r *Run) name(i int) string {
 	if r.Launch == LaunchPair {
 		return fmt.Sprintf("%s [%d]", nixlbench.Program, i+1)

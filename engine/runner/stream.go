@@ -13,8 +13,8 @@ import (
 
 // Part is the content of several consecutive lines of a results file.
 type Part struct {
-	// List and Out are for use by the caller of [Briefs.Each]. The memory of
-	// Out is reused after each has returned.
+	// List and Out are for use by the caller of [Briefs.Each]. Out is valid only until
+	// the callback for the part has returned, because its memory is reused.
 	List []*Brief
 	Out  []byte
 	// Results is the number of results.
@@ -24,8 +24,8 @@ type Part struct {
 	kept  int // approximate memory in use, in bytes
 	bad   strangers
 	torn  bool
-	last  int   // the number of the last line
-	bytes int64 // bytes of the file up to that line
+	last  int   // the number of the part's last line
+	bytes int64 // the size of the file up to that line, in bytes
 	done  chan bool
 }
 
@@ -36,9 +36,10 @@ const maxPool = 8 << 20
 // errEnough stops reading a file that does not contain results.
 var errEnough = errors.New("no results")
 
-// Each reads a results file in parallel. It calls read for each result, with the line that
-// contains it, and then each for every part of the file, in the order of the file. It records
-// problems with other lines in res. The error that it returns is about the whole file.
+// Each reads a results file in parallel. It calls read for every result, together with
+// the line that contains it. After all results of a part have been read, it calls each
+// for that part, in the order of the file. It records problems with other lines in res.
+// The returned error is about the file as a whole.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -92,7 +93,7 @@ func (s spares[T]) take() *T {
 	}
 }
 
-// put stores memory for reuse, unless enough is already stored.
+// put stores memory for reuse, unless enough memory is already stored.
 func (s spares[T]) put(t *T) {
 	select {
 	case s <- t:
@@ -100,8 +101,8 @@ func (s spares[T]) put(t *T) {
 	}
 }
 
-// stream reads a file in parallel. Each worker has its own pools of values, so that workers
-// do not have to wait for each other.
+// stream reads a file in parallel. Each worker has its own pools of values, so workers do
+// not have to wait for each other.
 type stream struct {
 	of      *Briefs
 	name    string
@@ -144,7 +145,7 @@ func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 	return err
 }
 
-// split splits the file into parts, until the end or an error.
+// split splits the file into parts, until it reaches the end or an error.
 func (s *stream) split(lines *jsonl.Lines) {
 	defer close(s.ordered)
 	defer close(s.waiting)
@@ -171,7 +172,7 @@ func (s *stream) split(lines *jsonl.Lines) {
 	}
 }
 
-// work reads parts.
+// work reads parts until none are left.
 func (s *stream) work() {
 	b := s.of.fork()
 	for part := range s.waiting {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieTogether makes the kernel stop the process when this one is killed. The kernel watches
-// the thread that started the process, so that thread must not end earlier.
+// dieTogether makes the kernel kill the process when kvbench is killed. The kernel
+// watches the thread that started the process, so that thread must not end earlier.
 func dieTogether(attr *syscall.SysProcAttr) (unlock func()) {
 	attr.Pdeathsig = syscall.SIGKILL
 	runtime.LockOSThread()

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDIOAlign checks that the reported alignment is sufficient for direct I/O, that a
-// missing folder has none, and that no file is left in the folder.
+// TestDIOAlign checks that the reported alignment is sufficient for direct I/O, that it
+// is 0 for a missing folder, and that no file is left in the folder.
 func TestDIOAlign(t *testing.T) {
 	dir := t.TempDir()
 	if got := dioAlign(filepath.Join(dir, "nowhere")); got != 0 {
-		t.Errorf("a folder that is not there aligns to %d", got)
+		t.Errorf("the alignment of a missing folder is %d", got)
 	}
 	align := dioAlign(dir)
 	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
 		t.Errorf("%v is left in the folder (%v)", list, err)
 	}
 	if align == 0 {
-		t.Skip("this file system does not say how it aligns direct I/O")
+		t.Skip("this file system does not report its alignment for direct I/O")
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR|os.O_CREATE|unix.O_DIRECT, 0o600)
 	if err != nil {
@@ -37,11 +37,11 @@ func TestDIOAlign(t *testing.T) {
 		t.Errorf("%d bytes at %d: %v", align, align, err)
 	}
 	if _, err := f.WriteAt(page[:align-1], 0); err == nil {
-		t.Errorf("%d bytes can be written, so that it does not align to %d", align-1, align)
+		t.Errorf("%d bytes can be written, so the alignment is not %d", align-1, align)
 	}
 }
 
-// TestMount checks that the innermost mount is found for a folder, also through a link.
+// TestMount checks that mountOf finds a folder's innermost mount, even through a link.
 func TestMount(t *testing.T) {
 	if fs, _ := mountOf("/proc/self/fd"); fs != "proc" {
 		t.Errorf("/proc/self/fd is on %q, want proc", fs)
@@ -51,14 +51,14 @@ func TestMount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fs, _ := mountOf(link); fs != "proc" {
-		t.Errorf("a link to it is on %q, want proc", fs)
+		t.Errorf("a link to this folder is on %q, want proc", fs)
 	}
 	if fs, device := mountOf("/no/such/folder"); fs != "" || device != "" {
-		t.Errorf("a folder that is not there is on %q, %q", fs, device)
+		t.Errorf("a missing folder is on %q, %q", fs, device)
 	}
 }
 
-// TestInUse checks that a file that another process has open is in use.
+// TestInUse checks that inUse reports true for a file that another process has open.
 func TestInUse(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(name, nil, 0o600); err != nil {
@@ -70,7 +70,7 @@ func TestInUse(t *testing.T) {
 	}
 	defer f.Close()
 	if inUse(f) {
-		t.Error("nobody else has it open")
+		t.Error("the file is reported as in use, but no other process has it open")
 	}
 	other, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -78,9 +78,9 @@ func TestInUse(t *testing.T) {
 	}
 	defer other.Close()
 	if !inUse(f) {
-		t.Skip("this file system gives no leases")
+		t.Skip("this file system does not support leases")
 	}
 	if born, known := birth(f); known && time.Since(born).Abs() > time.Hour {
-		t.Errorf("it was born at %v", born)
+		t.Errorf("the file's creation time is %v", born)
 	}
 }

@@ -20,8 +20,8 @@ func lock(*os.File) bool { return true }
 // folder.
 func FreeSpace(string) (int64, bool) { return 0, false }
 
-// watcher does nothing: on this system, processes left behind by a killed process cannot be
-// stopped.
+// watcher does nothing, because processes left behind by a killed kvbench cannot be
+// stopped on this system.
 type watcher struct{}
 
 func (*watcher) ready() {}

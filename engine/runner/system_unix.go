@@ -8,16 +8,15 @@ import (
 	"syscall"
 )
 
-// isolate puts the process in its own process group, so that it can be stopped
-// together with everything it starts, and receives key presses only through
-// this process. The returned function must be called after the process has
-// ended.
+// isolate puts the process in its own process group. The process can then be stopped
+// together with everything it starts, and a key press such as Ctrl-C reaches it only
+// through kvbench. The returned function must be called after the process has ended.
 func isolate(cmd *exec.Cmd) (unlock func()) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return dieTogether(cmd.SysProcAttr)
 }
 
-// signal sends a signal to the process and all of its group.
+// signal sends a signal to the process and the rest of its process group.
 func signal(cmd *exec.Cmd, sig syscall.Signal) { syscall.Kill(-cmd.Process.Pid, sig) }
 
 func signalOf(state *os.ProcessState) string {

@@ -31,13 +31,13 @@ func TestDefaultTimeout(t *testing.T) {
 	r := &Run{rules: rules, Launch: LaunchSingle, Plan: &plan.Plan{Request: &plan.Request{Config: &config.Config{
 		Values: map[string]data.Fact{"source": word("file"), "destination": word("memory")},
 	}}}}
-	// 10 minutes plus 1000.1 s, the time to move this data at 10 MB/s: twice a buffer
-	// of 5 GB, and 1008 + 112 iterations of 1000 bytes.
+	// The default is 10 minutes, plus the time to move this data at 10 MB/s. For twice a
+	// buffer of 5 GB and 1008 + 112 iterations of 1000 bytes, that time is 1000.1 s.
 	for name, n := range map[string]int64{"total_buffer_size": 5_000_000_000, "start_block_size": 1000, "max_block_size": 1000} {
 		r.Flags = append(r.Flags, fit.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
 	}
 	for timeout, want := range map[time.Duration]string{
-		0:                "it took longer than 26m41s, the default timeout for the data that it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it",
+		0:                "it took longer than 26m41s, the default timeout for the data that it moves, and was stopped; use --timeout TIME to change the limit, or --timeout none to remove it",
 		90 * time.Second: "it took longer than 1m30s and was stopped",
 	} {
 		session := &Session{Schema: s, Timeout: timeout}

@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// watcher kills the running process groups if this process is killed before it can
-// do so. It is a shell that reads the IDs of the groups from its standard input,
-// which ends when this process does.
+// watcher kills the running process groups if kvbench is killed before it can stop them.
+// It is a shell that reads the IDs of the groups from its standard input, which reaches
+// its end when kvbench ends.
 type watcher struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -59,8 +59,7 @@ func (w *watcher) change(groups func()) {
 
 func (w *watcher) start() bool {
 	cmd := exec.Command("/bin/sh", "-c", watchScript)
-	// Whatever stops this process, such as a key press, must not stop the
-	// watcher.
+	// Whatever stops kvbench, such as a key press, must not stop the watcher.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()
 	if err != nil || cmd.Start() != nil {

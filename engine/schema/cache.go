@@ -6,7 +6,7 @@ import "kvbench/engine/diag"
 // formulas of the rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
-	// KindFields contains the fields of all kinds.
+	// KindFields maps the names of the fields that kinds have to the fields' types.
 	KindFields map[string]Kinds `json:"kind_fields"`
 
 	Let      map[string]Formula               `json:"let"`
@@ -34,7 +34,7 @@ func (c *Cache) Kind(name string) *Kind {
 	return nil
 }
 
-// The values for what one I/O covers.
+// The values that the formulas in [Cache.Covers] return.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
 	CoversBlock = "block" // all layers in the stage
@@ -56,7 +56,9 @@ type Kind struct {
 	// Sort and Span distinguish layers that need different numbers of blocks.
 	Sort Formula `json:"sort"`
 	Span Formula `json:"span"`
-	// SamePages yields true if the bytes depend on how layers are grouped.
+	// SamePages specifies whether the grouping of layers matters: it yields 2 if kvbench
+	// counts the memory allocated for the kind's layers, 1 if it counts the bytes transferred,
+	// and 0 if the grouping does not matter.
 	SamePages Formula `json:"same_pages"`
 	// Shares is the number of equal shares into which ranks can divide a layer.
 	Shares Formula `json:"shares"`
@@ -81,23 +83,24 @@ type Group struct {
 	Where Formula  `json:"where,omitzero"`
 	// Shared reports whether the group's layers may also be in another group.
 	Shared bool `json:"shared,omitempty"`
-	// Draft reports whether the group's layers run only for speculation.
+	// Draft reports whether the group's layers run only for speculative decoding.
 	Draft bool `json:"draft,omitempty"`
 	// Fields contains formulas for the fields of the kind.
 	Fields map[string]Formula `json:"fields"`
 }
 
-// Layers describes the cache of an architecture layer by layer.
+// Layers describes an architecture's cache layer by layer.
 type Layers struct {
 	Count Formula `json:"layers"`
-	// Drafts is the number of layers that run only for speculation. They come after the other
-	// layers.
+	// Drafts is the number of layers that run only for speculative decoding. They come after
+	// the other layers.
 	Drafts Formula `json:"draft_layers,omitzero"`
 	// Drafter reports whether the draft layers belong to a drafter, which is a separate model.
 	Drafter bool `json:"-"`
 	// Select yields the name of each layer's group, for groups without Where.
 	Select Formula `json:"select,omitzero"`
-	// ServedAs yields the name under which engines serve the model.
+	// ServedAs yields the name by which serving engines know the model: the architectures entry
+	// in its config.json.
 	ServedAs Formula           `json:"served_as,omitzero"`
 	Groups   map[string]*Group `json:"groups"`
 }
@@ -114,7 +117,7 @@ type Requirement struct {
 	Note bool   `json:"note,omitempty"`
 }
 
-// Fold is a value combined from the values of several layers.
+// Fold is a value that combines the values of several layers.
 type Fold struct {
 	Name string  `json:"name"`
 	Of   Formula `json:"of"`
@@ -122,12 +125,13 @@ type Fold struct {
 	Fold string `json:"fold"`
 	// Over selects the layers to combine: those of a stage, or of the whole model.
 	Over string `json:"over"`
-	// By contains formulas that divide the layers into sets. Only layers with the same
-	// values are combined. A layer's formulas read the result for the layer's own set.
+	// By contains formulas that divide the layers into sets: layers for which the formulas
+	// have the same values are in the same set. Each set has its own result, and a layer's
+	// formulas read the result of the layer's set.
 	By []Formula `json:"by,omitempty"`
 	// When is the condition for computing the value. If it does not hold, the value is 0.
 	When Formula `json:"when,omitzero"`
-	// Kept reports whether the Set of another fold leaves the value unchanged.
+	// Kept reports whether the value stays the same while a fold with a Set is evaluated.
 	Kept bool `json:"kept,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`
@@ -140,7 +144,7 @@ type Fold struct {
 // GoesOn reports whether planning continues even if the condition does not hold.
 func (r *Requirement) GoesOn() bool { return r.Warn || r.Note }
 
-// FoldMax and OverStage are values of the fields Fold and Over of a [Fold].
+// FoldMax is a value of [Fold.Fold], and OverStage is a value of [Fold.Over].
 const (
 	FoldMax   = "max"
 	OverStage = "stage"

@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// DropUnknown reports and removes the leaves that are not at or below any of the known
+// DropUnknown reports and removes the leaves that are not at, below or above any of the known
 // paths, so that CUE can then report the other errors. alias, unless nil, returns the path
 // that a name, such as a flag's name, refers to, or a hint if there is no such path.
 func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
@@ -98,9 +98,9 @@ next:
 	return errs.Err()
 }
 
-// Judge unifies the document with a definition and describes the errors that CUE finds.
-// allowed returns a description of the values allowed at a path, and the words among these
-// values.
+// Judge checks a document against a definition and describes the errors that CUE finds.
+// allowed returns a description of the values allowed at a path, and a list of the allowed
+// words.
 func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
 	v := data.NewContext().BuildExpr(d.Expr())
 	err := def.Unify(v).Validate(cue.Concrete(true))
@@ -142,7 +142,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 				continue // reported by Missing
 			}
 			if strings.Contains(format, "field is required") {
-				if strings.Contains(at, ".") { // reported by Missing
+				if strings.Contains(at, ".") { // Missing reports top-level fields
 					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: set it to %s", at, want).About(diag.Missing, at))
 				}
 				continue
@@ -179,8 +179,8 @@ func itemAt(l *data.Leaf, at string) *data.Leaf {
 	return item
 }
 
-// IsPlain reports whether a document is certainly valid, without using CUE: all required
-// leaves exist, and each leaf matches its type.
+// IsPlain reports whether a document is certainly valid: all required leaves exist, and each
+// leaf matches its type. IsPlain does not use CUE.
 func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string) bool {
 	if slices.ContainsFunc(required, func(name string) bool { return d.Leaf(name) == nil }) {
 		return false

@@ -9,7 +9,7 @@ import (
 )
 
 // TestEras checks that the eras of rules begin with releases of their engine, newest first,
-// and that each era has a formula or says what is unknown.
+// and that each era has either a formula or a description of what is unknown.
 func TestEras(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -27,10 +27,10 @@ func TestEras(t *testing.T) {
 			for i, era := range rule {
 				at := slices.Index(c.Releases[engine], era.Since)
 				if era.Since == "" && i < len(rule)-1 || era.Since != "" && at < 0 || at >= last {
-					t.Errorf("tables.%s.%s: %q is not a release of %s before those above it", table, engine, era.Since, engine)
+					t.Errorf("tables.%s.%s: %q is not a release of %s that is older than the previous era", table, engine, era.Since, engine)
 				}
 				if era.Value.IsZero() == (era.Unknown == "") {
-					t.Errorf("tables.%s.%s: since %q has a formula and does not know it, or neither", table, engine, era.Since)
+					t.Errorf("tables.%s.%s: the era since %q must have either a formula or a description of what is unknown", table, engine, era.Since)
 				}
 				last = at
 			}

@@ -25,27 +25,27 @@ type Family struct {
 	Name string   `json:"name"`
 	File string   `json:"file"`
 	Pos  diag.Pos `json:"pos,omitzero"` // the position of the architecture's name
-	// ModelTypes are the values of model_type that select the family.
+	// ModelTypes lists the values of model_type that select the family.
 	ModelTypes []string `json:"model_types"`
-	// When selects one of several families with the same model type.
+	// When is the condition that selects this family if several have the same model type.
 	When         Formula            `json:"when,omitzero"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
-	// Empty contains the names of lists that may be empty, although such lists have one entry
-	// per layer.
+	// Empty contains the names of lists that may be empty, even though they normally have one
+	// entry per layer.
 	Empty []string `json:"empty,omitempty"`
 	// Longer contains the names of lists that may have more entries than there
 	// are layers.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect. Harmless maps each field to a
-	// condition under which it has no effect.
+	// Ignored lists fields that have no effect. Harmless maps other fields to the conditions
+	// under which they have no effect.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
 }
 
-// ListedFamily contains what is needed to select a family by its name or by a model type.
+// ListedFamily contains the data for selecting a family by its name or by a model type.
 // The rest of the family's file is read on demand.
 type ListedFamily struct {
 	Name       string         `json:"name"`
@@ -65,7 +65,7 @@ func ListFamily(f *Family) *ListedFamily {
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
-	// Each turns the value into a list with one value per layer.
+	// Each reports whether Value is evaluated once per layer, which yields a list.
 	Each bool   `json:"each,omitempty"`
 	Warn string `json:"warn,omitempty"`
 	Hint string `json:"hint,omitempty"`
@@ -83,7 +83,8 @@ func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool
 }
 
 // matcher returns a function that reports whether any regular expression in patterns
-// matches a part of a name that begins and ends at a separator or at an end of the name.
+// matches a part of a name. The part must begin and end at a separator or at the beginning
+// or end of the name.
 // Because compiling takes a long time, patterns that are plain words, possibly with .* at
 // either end, are compared as strings.
 func matcher(patterns []string, sep string) func(name string) bool {
@@ -121,10 +122,10 @@ type Checkpoints struct {
 	Whole []string `json:"whole"`
 	// Mappings contains the names of other fields that must be mappings if they are set.
 	Mappings []string `json:"mappings"`
-	// Siblings maps prefixes of field names to the files, in the folder of the
-	// configuration, that contain the fields with those prefixes.
+	// Siblings maps prefixes of field names to the files that contain the fields with those
+	// prefixes. The files are in the same folder as the configuration.
 	Siblings map[string]string `json:"siblings"`
-	// Unknown describes how to read model types that are not in any family.
+	// Unknown describes how to read configurations whose model type is not in any family.
 	Unknown struct {
 		Family string `json:"family"`
 		Note   string `json:"note"`
@@ -157,7 +158,7 @@ func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {
 	}
 }
 
-// EachFormula calls f for every formula of the family.
+// EachFormula calls do for every formula of the family.
 func (f *Family) EachFormula(do func(name string, formula Formula)) {
 	if !f.When.IsZero() {
 		do(f.Name, f.When)

@@ -33,8 +33,8 @@ func (l *Later[T]) Set(v T) {
 	l.value = v
 }
 
-// MarshalJSON returns the part as JSON, preceded by its length: [LENGTH,PART]. The length
-// is that of the part as formatted by [Lines]. It lets a reader skip the part without
+// MarshalJSON returns the part as JSON, preceded by its length: [LENGTH,PART]. LENGTH is the
+// length of PART after [Lines] has formatted it. It lets a reader skip the part without
 // scanning it, so parts that a command does not use cost no time.
 func (l *Later[T]) MarshalJSON() ([]byte, error) {
 	text, err := Marshal(l.Get())

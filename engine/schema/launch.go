@@ -10,7 +10,7 @@ type Launch struct {
 	Formats map[string]*LaunchFormat `json:"formats"`
 	// Parts contains templates that files include by name.
 	Parts map[string]string `json:"parts"`
-	// Meets lists the nixlbench flags with which the processes of a run find each other. Jobs
+	// Meets lists the nixlbench flags that the processes of a run use to find each other. Jobs
 	// set these flags.
 	Meets []string `json:"meets"`
 	// Noise contains regular expressions for output lines to ignore. Such lines
@@ -65,15 +65,15 @@ type ProgramNote struct {
 	Message string `json:"message"`
 }
 
-// Moved describes how many bytes a program has moved, as the sum of the values at some
-// paths, and how many bytes the plan moves.
+// Moved describes two byte counts: how many bytes a program has moved, which is the sum of
+// the values at the paths in Sum, and how many bytes the plan moves.
 type Moved struct {
 	Sum     [][]string `json:"sum"`
 	Planned Formula    `json:"planned"`
 }
 
-// ProgramColumn is a column in a program's row. Its value is the sum of the values at some
-// paths, divided by Over.
+// ProgramColumn is a column in a program's row. The column's value is the sum of the values
+// at the paths in Sum, divided by Over.
 type ProgramColumn struct {
 	Sum  [][]string `json:"sum"`
 	Over Formula    `json:"over"`
@@ -105,7 +105,7 @@ func (l *Launch) eachFormula(f func([]string, *Formula)) {
 
 // LaunchFile is a file that belongs to a job.
 type LaunchFile struct {
-	// Name may contain {id}, the number of the point.
+	// Name may contain {id}, which is replaced with the number of the point.
 	Name string `json:"name"`
 	// Point reports whether there is a separate file for each point.
 	Point bool `json:"point,omitempty"`

@@ -42,7 +42,7 @@ func Lines(data []byte) []byte {
 	return out.Bytes()
 }
 
-// stringEnd returns the offset after the string that begins at an offset.
+// stringEnd returns the offset of the end of the string that begins at offset at.
 func stringEnd(data []byte, at int) int {
 	for at++; data[at] != '"'; at++ {
 		if data[at] == '\\' {
@@ -52,7 +52,7 @@ func stringEnd(data []byte, at int) int {
 	return at + 1
 }
 
-// valueEnd returns the offset after the list or object that begins at an offset.
+// valueEnd returns the offset of the end of the list or object that begins at offset at.
 func valueEnd(data []byte, at int) int {
 	depth := 0
 	for {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestLines checks that long entries are split, one entry per line, and that other text
-// and strings are not changed.
+// TestLines checks that long lists and objects are split, with one entry per line, and that
+// other text and strings are not changed.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", 500)
 	for _, test := range []struct{ in, want string }{

@@ -21,7 +21,7 @@ func FormulaOf(v cue.Value) Formula {
 }
 
 // textStart returns the position of the text in a string literal that begins at start. The
-// text begins after the opening quote or, in a multiline literal, on the next line after
+// text begins after the opening quote or, in a multiline literal, on the next line, after
 // the indentation common to all lines.
 func textStart(lit string, start diag.Pos) diag.Pos {
 	if i := strings.LastIndexByte(lit, '\n'); i >= 0 {

@@ -36,20 +36,21 @@ type LogLine struct {
 	// Pattern is a regular expression. Its groups are named after values or
 	// configuration fields.
 	Pattern string `json:"pattern"`
-	// Scale contains factors for numbers. Decimals contains the number of decimals in numbers
-	// whose trailing zeros the engine omits. Both are keyed by group name.
+	// Scale contains factors for numbers. Decimals contains the number of decimals to which
+	// the engine rounds a number, if it omits trailing zeros. Both maps are keyed by group
+	// name.
 	Scale    map[string]int64 `json:"scale,omitempty"`
 	Decimals map[string]int64 `json:"decimals,omitempty"`
-	// Words contains the meanings of known words, keyed by group name. "" means that the word
-	// has no meaning.
+	// Words contains the meanings of known words, keyed by group name. If the meaning is "",
+	// the word does not set the field.
 	Words map[string]map[string]string `json:"words,omitempty"`
 	// Set contains the values of configuration fields that the line implies.
 	Set      map[string]string `json:"set,omitempty"`
 	Examples []LogExample      `json:"examples"`
 }
 
-// LogUnread describes information about a cache in a log line that cannot be compared with
-// a plan.
+// LogUnread describes a log line with information about a cache that kvbench cannot compare
+// with a plan.
 type LogUnread struct {
 	// Engine is the engine that logs the line; see [LogLine].
 	Engine string `json:"engine,omitempty"`
@@ -57,7 +58,7 @@ type LogUnread struct {
 	// content of the line.
 	Has  string `json:"has"`
 	Says string `json:"says"`
-	// Why is the reason for not comparing the information.
+	// Why explains why kvbench does not compare the information.
 	Why string `json:"why"`
 }
 
@@ -67,16 +68,17 @@ type LogExample struct {
 	Expect map[string]string `json:"expect"`
 }
 
-// LogValue is a value in log lines.
+// LogValue describes a value that log lines contain.
 type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`
-	// Take selects a value if lines differ: [TakeLeast] selects the smallest value, and
-	// [TakeEach] checks the values in all lines. By default, the first value is used.
+	// Take specifies what to do if lines have different values: [TakeLeast] uses the smallest
+	// value, and [TakeEach] checks the values in all lines. By default, kvbench uses the first
+	// value.
 	Take string `json:"take"`
 }
 
-// Values of the field Take of a [LogValue].
+// Values of [LogValue.Take].
 const (
 	TakeLeast = "least"
 	TakeEach  = "each"
@@ -104,7 +106,7 @@ type LogCheck struct {
 	Logged   Formula  `json:"logged"`
 	Computed Formula  `json:"computed"`
 	// Within is the allowed difference in both directions. More is an additional amount by
-	// which the logged number may be larger.
+	// which the logged number may exceed the computed number.
 	Within Formula `json:"within"`
 	More   Formula `json:"more"`
 	// Causes lists other ways in which the engine may have computed the logged number. Perhaps

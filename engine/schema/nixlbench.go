@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Nixlbench is everything known about the nixlbench program.
+// Nixlbench describes the nixlbench program: its releases, flags, backends, limits and runs.
 type Nixlbench struct {
 	Releases []string            `json:"releases"` // oldest first
 	Previews []string            `json:"previews"` // unfinished releases
@@ -31,8 +31,8 @@ type Nixlbench struct {
 	own map[string]map[string]*FlagEra
 }
 
-// Era is a span of releases: from Since up to, but not including, Until, except those in
-// Except.
+// Era is a span of releases: from Since up to, but not including, Until, without the
+// releases in Except.
 type Era struct {
 	Since  string   `json:"since"`
 	Until  string   `json:"until,omitempty"`

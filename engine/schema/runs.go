@@ -24,20 +24,20 @@ type Runs struct {
 	Rank string `json:"rank"`
 	// TargetWait is how long a target waits before its next run, in seconds.
 	TargetWait int `json:"target_wait"`
-	// Classes are the classes of backends.
+	// Classes describes the classes of backends, keyed by name.
 	Classes  map[string]*Class `json:"classes"`
 	Meetings []Meeting         `json:"meetings"`
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
-	// Metrics are the measurements that a comparison can judge. The first one is
-	// the default.
+	// Metrics lists the measurements by which runs can be compared. The first one is the
+	// default.
 	Metrics []Metric `json:"metrics"`
 	// Confidence is the confidence level of the test for differences, in percent.
 	Confidence int `json:"confidence"`
-	// Planners contains the files for serving planners, keyed by name.
+	// Planners describes the files for serving planners, keyed by name.
 	Planners map[string]*Planner `json:"planners"`
-	// Builtin describes how kvbench itself measures instead of nixlbench.
+	// Builtin describes how kvbench measures I/O itself, without nixlbench.
 	Builtin Builtin `json:"builtin"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
@@ -60,7 +60,8 @@ type Runs struct {
 
 // Tuning describes how to find the settings with the best measurement.
 type Tuning struct {
-	// Measure is the column to maximize. One unit of its values is Unit bytes per second.
+	// Measure is the column to maximize. A value of 1 in this column means Unit bytes per
+	// second.
 	Measure string `json:"measure"`
 	Unit    int64  `json:"unit"`
 	// Short contains flags that keep runs short, in the order in which their values are
@@ -83,14 +84,14 @@ type TuningLimit struct {
 	Message string  `json:"message"`
 }
 
-// Knob is a setting that may affect the measurement. It consists of flags that
-// always have the same value.
+// Knob is a setting that may affect the measurement. If it has several flags, they are all set
+// to the same value.
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
-	// When is a condition on the default plan. The knob is varied only if it holds.
+	// When is a condition on the default plan. The knob is varied only if the condition holds.
 	When Formula `json:"when,omitzero"`
-	// Values are values and ranges in command-line syntax. nil means all values.
+	// Values lists values and ranges in command-line syntax. nil means all values.
 	Values []string `json:"values,omitempty"`
 	// Most is the largest value to try.
 	Most Formula `json:"most,omitzero"`
@@ -108,16 +109,17 @@ type Page struct {
 	Phases    []PageValue `json:"phases"`
 	// Prepare is a phase that is not part of each request.
 	Prepare PageValue `json:"prepare"`
-	// Operation is the value for which the page makes separate recommendations. Settings
-	// are compared only between points with the same values of Workload.
+	// The page recommends a setting for each value of the column named in Operation. It
+	// compares settings only if the points have the same values in the columns named in
+	// Workload.
 	Operation string   `json:"operation"`
 	Workload  []string `json:"workload"`
-	// Same contains the fields that must be equal in all points that are used to fit the cost
-	// of a descriptor.
+	// Same contains the fields that must be equal in all points that are used to estimate the
+	// cost of a descriptor.
 	Same []string `json:"same"`
 	Plan PagePlan `json:"plan"`
-	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the
-	// time to the first token.
+	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the time to
+	// first token.
 	Link       string `json:"link"`
 	LinkRate   string `json:"link_rate"`
 	FirstToken string `json:"first_token"`
@@ -139,8 +141,8 @@ type PageValue struct {
 // Probe describes how to ask a program for its flags.
 type Probe struct {
 	Option string `json:"option"`
-	// Source is a regular expression for the source files that define the program's
-	// own flags.
+	// Source is a regular expression for the names of the source files that define the
+	// program's own flags.
 	Source string `json:"source"`
 }
 
@@ -172,7 +174,7 @@ type Class struct {
 	Etcd Formula `json:"etcd"`
 	// Remote yields true if the other side is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent yields true if the process that was started prints no table.
+	// Silent yields true if the process that kvbench starts does not print a table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -234,15 +236,15 @@ type Derived struct {
 	Over  string `json:"over,omitempty"`
 }
 
-// Metric is a measurement that a comparison can judge. Name is used on the command line,
-// Key is the column, and Better says which values are better.
+// Metric is a measurement by which runs can be compared. Name is used on the command line,
+// Key is the column, and Better specifies which values are better.
 type Metric struct {
 	Name   string `json:"name"`
 	Key    string `json:"key"`
 	Better Better `json:"better"`
 }
 
-// Better says which values of a metric are better.
+// Better specifies which values of a metric are better.
 type Better string
 
 // The ways in which a value can be better.
@@ -266,31 +268,32 @@ type PlannedValue struct {
 	Key      string `json:"key"`
 	Exponent int    `json:"exponent"`
 	Decimals int    `json:"decimals"`
-	// Take says which row to use if several rows measure the value.
+	// Take specifies which row to use if several rows measure the value.
 	Take string         `json:"take"`
 	Rows []MeasuringRow `json:"rows"`
 }
 
-// Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
+// Lowest is the value of [PlannedValue.Take] that selects the row with the lowest number.
 const Lowest = "lowest"
 
-// MeasuringRow describes the rows that measure a value. Class is the class of
-// their backend, Machines is the number of machines or 0 for any number, and
-// Where contains the values that columns must have.
+// MeasuringRow describes the rows that measure a value. Class is the class of the rows'
+// backend. Machines is the number of machines, or 0 for any number. Where contains the
+// values that columns must have.
 type MeasuringRow struct {
 	Class    string            `json:"class"`
 	Machines int               `json:"machines,omitempty"`
 	Where    map[string]string `json:"where"`
 }
 
-// Builtin describes how kvbench itself measures instead of nixlbench.
+// Builtin describes how kvbench measures I/O itself, without nixlbench.
 type Builtin struct {
 	// Reads maps the names of the values that kvbench needs to the nixlbench
 	// flags that specify them.
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation flag for writes.
 	Write string `json:"write"`
-	// Queues maps the interfaces of the system to the kinds of queues to use, best first.
+	// Queues maps each of the operating system's I/O interfaces to the kinds of queues to use,
+	// best first.
 	Queues map[string][]string `json:"queues"`
 	// Ignores lists the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
@@ -310,7 +313,8 @@ func (b *Builtin) Uses(flag string) bool {
 	return false
 }
 
-// Asked describes the values for which rows are expected.
+// Asked describes the values for which rows are expected. They start at First, and each value
+// is Times the previous one, up to Last.
 type Asked struct {
 	First Formula `json:"first"`
 	Last  Formula `json:"last"`
@@ -327,7 +331,7 @@ type RunRule struct {
 	When     Formula  `json:"when"`
 }
 
-// Common returns what the rule has in common with other rules.
+// Common returns the part of the rule that all rules about runs have in common.
 func (r *RunRule) Common() *RunRule { return r }
 
 // Advice is a hint for runs on several machines.
@@ -340,12 +344,12 @@ type Advice struct {
 type Obstacle struct {
 	RunRule
 	Message string `json:"message"`
-	// Warn makes the obstacle only a warning.
+	// Warn reports whether the obstacle is only a warning.
 	Warn bool `json:"warn,omitempty"`
 }
 
-// Excuse is a failure that does not invalidate a run's rows. If Retry is set, the run is
-// started once more.
+// Excuse is a failure that does not invalidate a run's rows. If Retry is set, kvbench
+// repeats the run once.
 type Excuse struct {
 	RunRule
 	Message string `json:"message"`
@@ -359,7 +363,7 @@ type Doubt struct {
 	Note    bool   `json:"note,omitempty"`
 	// Quiet notes are only recorded, not shown.
 	Quiet bool `json:"quiet,omitempty"`
-	// Hint says what to do about it, or is "".
+	// Hint suggests how to fix the problem, or is "".
 	Hint string `json:"hint,omitempty"`
 }
 
@@ -370,15 +374,14 @@ type OwnRelease struct {
 	Flags map[string]OwnFlag `json:"flags"`
 }
 
-// OwnFlag is a flag of an OwnRelease.
+// OwnFlag is a flag of an [OwnRelease].
 type OwnFlag struct {
 	Type    string        `json:"type"`
 	Default formula.Value `json:"default"`
 	Help    string        `json:"help"`
 }
 
-// Add adds a release to the known releases, after the release named in its Like
-// field.
+// Add adds a release to the known releases, right after the release that r.Like names.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {

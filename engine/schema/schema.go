@@ -30,8 +30,8 @@ type Schema struct {
 	Families      Later[[]*ListedFamily]  `json:"families"`
 	Names         Later[*Names]           `json:"names"`
 	Without       Later[[]Without]        `json:"without"`
-	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats the
-	// names of the job formats.
+	// LaunchFields lists the fields of a configuration's launch section, and LaunchFormats
+	// lists the names of the job formats.
 	LaunchFields  Later[[]Field] `json:"launch_fields"`
 	LaunchFormats []string       `json:"launch_formats"`
 	Launch        Later[*Launch] `json:"launch"`
@@ -90,8 +90,8 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
-	// Note says where a value may be only informative: [NoteAny] or [NoteFile]. There, kvbench
-	// does not report that nothing depends on the value.
+	// Note specifies where a value may be only informative: [NoteAny] or [NoteFile]. For such
+	// values, kvbench does not print a note if nothing depends on them.
 	Note string `json:"note,omitempty"`
 	// Such is an example of a value.
 	Such string `json:"such,omitempty"`
@@ -128,8 +128,8 @@ type Field struct {
 	Pos       diag.Pos `json:"pos,omitzero"` // the position of the default
 }
 
-// Least describes suspicious numbers. In a number between 0 and Below, the user
-// probably omitted one of the suffixes by mistake.
+// Least describes suspicious numbers. If a number is between 0 and Below, the user probably
+// forgot one of the suffixes.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
@@ -184,7 +184,7 @@ type Quantity struct {
 // View describes which parts of a plan a command shows.
 type View struct {
 	Rows []Row `json:"rows"`
-	// Rank contains additional rows for plans of one rank.
+	// Rank contains additional rows for plans for one rank.
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset contains the values of configuration fields that the command sets, keyed by
@@ -204,12 +204,12 @@ type Row struct {
 	Optional bool `json:"optional,omitempty"`
 	// Unless is the text of the value for which the row is omitted, or nil.
 	Unless *string `json:"unless,omitempty"`
-	// With contains configuration fields to set while the value is computed, keyed by their
-	// names in formulas.
+	// With contains the values of configuration fields to set while the row's value is
+	// computed, keyed by the fields' names in formulas.
 	With map[string]string `json:"with,omitempty"`
 }
 
-// Listed contains what is needed to select an architecture by its name or by the names of
+// Listed contains the data for selecting an architecture by its name or by the names of
 // models. The rest of the architecture's file is read on demand.
 type Listed struct {
 	Name string `json:"name"`
@@ -320,7 +320,7 @@ func (s *Schema) FieldOf(name string) *Field {
 }
 
 // Values returns the allowed values or, if they depend on the architecture, the ones that
-// every architecture allows. It returns nil if other values are allowed too.
+// every architecture allows. It returns nil if the field does not have such a list.
 func (f *Field) Values() []string {
 	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
 		return f.Type.Words
@@ -328,7 +328,7 @@ func (f *Field) Values() []string {
 	return f.Keys
 }
 
-// Known returns all values of the field that have names.
+// Known returns the field's known words: those of its type, Keys and Words.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
 // KnownOf returns the known values of the field with the given name in formulas.

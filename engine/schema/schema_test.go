@@ -192,8 +192,9 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
-// TestUnitData checks that a suffix means the same in every unit that numbers without a
-// field can have, and that ambiguous suffixes have suggestions.
+// TestUnitData checks that a suffix has the same factor in all units, except those that only
+// fields can have, and that kvbench accepts the suggestions for ambiguous suffixes and the
+// examples of each unit.
 func TestUnitData(t *testing.T) {
 	s := load(t)
 	factors := map[string]int64{}
@@ -213,13 +214,13 @@ func TestUnitData(t *testing.T) {
 			}
 			for _, m := range meant {
 				if _, err := s.ParseNumber(name, "1"+m); err != nil {
-					t.Errorf("%s: 1%s, which is to be written for %s, is refused", name, m, suffix)
+					t.Errorf("%s: 1%s, which is suggested for %s, is rejected", name, m, suffix)
 				}
 			}
 		}
 		for _, text := range u.Such {
 			if _, err := s.ParseNumber(name, text); err != nil {
-				t.Errorf("%s: the example %s is refused", name, text)
+				t.Errorf("%s: the example %s is rejected", name, text)
 			}
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/formula"
 )
 
-// shape describes how a snapshot represents the values of a type. It saves the reader from
-// determining this for each value.
+// shape describes how a snapshot represents the values of a type. Each shape is computed only
+// once, so the reader need not inspect the type again for each value.
 type shape struct {
 	form   form
 	fields []shapeField // the fields of an object, in the order of the struct
@@ -24,7 +24,7 @@ type shapeField struct {
 	*shape
 }
 
-// form says how a value is written.
+// form identifies the way in which a value is written.
 type form uint8
 
 const (
@@ -32,7 +32,7 @@ const (
 	formString
 	formBool
 	formInt
-	formText  // a string that the type parses
+	formText  // a string that the type's Parse method parses
 	formValue // a [formula.Value]
 	formPart  // a part that is read later
 	formRule  // an [EngineRule]
@@ -42,7 +42,7 @@ const (
 	formObject
 )
 
-// parser is a value that is written as a string.
+// parser is implemented by types whose values are written as strings.
 type parser interface{ Parse(text string) error }
 
 // shapes contains the shapes of all types seen so far.
@@ -60,8 +60,8 @@ func shapeOf(t reflect.Type) *shape {
 	return findShape(t)
 }
 
-// findShape is called with the lock held. Because a type may contain itself, it stores the
-// shape before the shape is complete.
+// findShape returns the shape of a type. The caller must hold the lock. Because a type may
+// contain itself, findShape stores the shape before the shape is complete.
 func findShape(t reflect.Type) *shape {
 	if s := shapes.of[t]; s != nil {
 		return s
@@ -87,7 +87,7 @@ func findShape(t reflect.Type) *shape {
 			s.form = formRule
 		}
 	case reflect.Struct:
-		// Checking whether a type has a method would take longer than all of this.
+		// Looking for a method of the type would take longer than these comparisons.
 		switch {
 		case t == reflect.TypeFor[formula.Value]():
 			s.form = formValue

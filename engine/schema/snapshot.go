@@ -24,8 +24,8 @@ type reader struct {
 	chunk  int
 }
 
-// Chunks begin with a capacity of one item per chunkText bytes of the text, but at most
-// maxChunk.
+// The initial capacity of a chunk is one item per chunkText bytes of the text, but at most
+// maxChunk items.
 const (
 	maxChunk  = 64
 	chunkText = 256
@@ -74,7 +74,7 @@ func (r *reader) next() byte {
 	return r.text[r.at]
 }
 
-// take skips a character if it comes next.
+// take skips c if it is the next non-space character, and reports whether it did.
 func (r *reader) take(c byte) bool {
 	if r.next() != c {
 		return false
@@ -104,7 +104,7 @@ func (r *reader) each(begin, end byte, f func()) {
 	}
 }
 
-// value reads the next value, whose type t describes.
+// value reads the next value into v. t is the shape of v's type.
 func (r *reader) value(v reflect.Value, t *shape) {
 	if r.next() == 'n' {
 		r.word("null")
@@ -153,8 +153,8 @@ func (r *reader) value(v reflect.Value, t *shape) {
 	}
 }
 
-// object reads an object into a struct. It skips unknown keys. Keys usually come in the
-// order of the fields.
+// object reads an object into a struct. It skips unknown keys. Because keys usually come in
+// the order of the fields, it looks for each key first in the field after the last one found.
 func (r *reader) object(v reflect.Value, t *shape) {
 	next := 0
 	r.each('{', '}', func() {
@@ -173,7 +173,8 @@ func (r *reader) object(v reflect.Value, t *shape) {
 	})
 }
 
-// slice reads a list. Lists of the same type share memory: each is part of a larger slice.
+// slice reads a list. Lists of the same type share memory: each list is part of a larger
+// slice.
 func (r *reader) slice(v reflect.Value, s *shape) {
 	t := v.Type()
 	c := r.chunks[t]

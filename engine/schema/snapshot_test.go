@@ -10,7 +10,7 @@ import (
 	cueschema "kvbench/cue"
 )
 
-// TestReadJSON checks that the snapshot is read in the same way as by encoding/json.
+// TestReadJSON checks that the reader decodes the snapshot in the same way as encoding/json.
 func TestReadJSON(t *testing.T) {
 	want, got := new(Schema), new(Schema)
 	if err := json.Unmarshal([]byte(cueschema.Snapshot), want); err != nil {
@@ -53,30 +53,30 @@ func TestReadJSON(t *testing.T) {
 		for i < min(len(a), len(b)) && a[i] == b[i] {
 			i++
 		}
-		t.Errorf("read is\n%s, want\n%s", a[max(0, i-100):min(len(a), i+100)], b[max(0, i-100):min(len(b), i+100)])
+		t.Errorf("got\n%s, want\n%s", a[max(0, i-100):min(len(a), i+100)], b[max(0, i-100):min(len(b), i+100)])
 	}
 	if len(got.Architectures) == 0 || len(got.Nixlbench.Flags) == 0 {
 		t.Error("the snapshot is empty")
 	}
 }
 
-// testLater checks that a part that is read on demand is read in the same way as by
-// encoding/json.
+// testLater checks that a part that is read on demand has the same value as if encoding/json
+// had decoded it.
 func testLater[T any](t *testing.T, got, want *Later[T]) {
 	var v T
 	if err := json.Unmarshal([]byte(want.text), &v); err != nil || reflect.ValueOf(v).IsZero() {
 		t.Fatalf("%T: %v, %v", v, v, err)
 	}
-	want.Get() // as got
+	want.Get() // because got.Get is called below, and the caller compares got and want
 	a, err1 := json.Marshal(got.Get())
 	b, err2 := json.Marshal(v)
 	if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
-		t.Errorf("read is (%v, %v)\n%s, want\n%s", err1, err2, a, b)
+		t.Errorf("got (%v, %v)\n%s, want\n%s", err1, err2, a, b)
 	}
 }
 
-// TestLaterWrong checks that data that cannot be read is reported when the data is
-// evaluated, instead of being omitted from the snapshot.
+// TestLaterWrong checks that unmarshaling reports an invalid part. Otherwise, the generated
+// snapshot would lack the part.
 func TestLaterWrong(t *testing.T) {
 	for _, text := range []string{
 		`{"nixlbench": {"runs": {"home": 3}}}`,
@@ -87,13 +87,13 @@ func TestLaterWrong(t *testing.T) {
 		s := new(Schema)
 		if err := json.Unmarshal([]byte(text), s); err == nil {
 			again, err := json.Marshal(&s.Cache)
-			t.Errorf("%s is read, as %s (%v)", text, again, err)
+			t.Errorf("%s is accepted, as %s (%v)", text, again, err)
 		}
 	}
 }
 
-// FuzzReadJSON checks that no text makes the reader panic, and that it accepts no
-// number or string that encoding/json rejects.
+// FuzzReadJSON checks that no text makes the reader panic, and that the reader decodes
+// strings in the same way as encoding/json.
 func FuzzReadJSON(f *testing.F) {
 	for _, text := range []string{
 		`{"fields":[{"path":"a.b","number":true,"default":3,"pos":"x:1:2"}]}`, `{"dtypes":{"a":"@f:1:2 x + 1","b":"2"}}`,
@@ -113,7 +113,7 @@ func FuzzReadJSON(f *testing.F) {
 	})
 }
 
-// BenchmarkDecode reads the snapshot, which happens at every start.
+// BenchmarkDecode decodes the snapshot, which kvbench does each time it starts.
 func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

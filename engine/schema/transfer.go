@@ -14,20 +14,20 @@ type Transfers struct {
 	// Flags contains formulas for the nixlbench flags that a transfer determines.
 	Flags  map[string]Formula `json:"flags"`
 	Advice []Speedup          `json:"advice"`
-	// Sides contains the default values of source and destination.
+	// Sides contains the default source and destination, such as "gpu".
 	Sides    map[string]string         `json:"sides"`
 	Requires []Requirement             `json:"requires"`
 	Engines  map[string]EngineTransfer `json:"engines"`
 }
 
-// Speedup is a change to a configuration that may make a transfer faster. Field is set to
-// one of Values, or its value is multiplied by one of Times. The field Also is changed in
-// the same way if it is set.
+// Speedup is a change to a configuration that may make a transfer faster. The field named
+// Field is set to one of Values, or its value is multiplied by one of Times. If Also is not
+// "", the field that it names is changed in the same way.
 type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`
 	// When is the condition under which the change is possible. As is the engine's name for
-	// the setting, if it has a different one, or what the setting depends on.
+	// the change, or describes what the change depends on.
 	When   Formula         `json:"when"`
 	As     string          `json:"as,omitempty"`
 	Times  []int64         `json:"times,omitempty"`
@@ -39,17 +39,17 @@ type EngineTransfer struct {
 	// Op is the operation performed by the side that starts the transfer: READ
 	// or WRITE.
 	Op EngineRule `json:"op"`
-	// First, Step and Count determine the sources of a destination rank.
+	// First, Step and Count determine the source ranks of a destination rank.
 	First EngineRule `json:"first"`
 	Step  EngineRule `json:"step"`
 	Count EngineRule `json:"count"`
 	// Covers specifies how much of a layer one descriptor covers; see [Cache.Covers].
 	Covers EngineRule `json:"covers"`
-	// Merges yields true if adjacent pages become one descriptor. If they do
-	// not, Pieces yields the number of descriptors for a page.
+	// Merges yields true if adjacent pages become one descriptor. If they do not, Pieces yields
+	// the number of descriptors per page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
-	// Window yields which tokens a transfer counts in windowed layers by default.
+	// Window specifies which tokens a transfer counts in windowed layers by default.
 	Window EngineRule `json:"window"`
 	// Requires contains conditions on the two sides, and EachRequires contains conditions on
 	// each group of layers.

@@ -94,8 +94,8 @@ type Type struct {
 	Partial bool `json:"partial,omitempty"`
 
 	matches []*regexp.Regexp // for strings
-	// Members contains the fields of a mapping, and Others the type of all other fields, or
-	// nil if other fields are not allowed. Only [ShapeOf] sets them.
+	// Members contains the fields of a mapping. Others is the type of all other fields, or nil
+	// if other fields are not allowed. Only [ShapeOf] sets Members, Known and Others.
 	Members map[string]*Member `json:"-"`
 	Known   []string           `json:"-"` // names of members
 	Others  *Type              `json:"-"`
@@ -111,8 +111,8 @@ type Member struct {
 // Any reports whether every value is allowed.
 func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial }
 
-// Matches reports whether strings must match regular expressions, which the snapshot
-// does not contain.
+// Matches reports whether strings must match regular expressions. The snapshot does not
+// contain these expressions.
 func (t *Type) Matches() bool { return len(t.matches) > 0 }
 
 // Numbers reports whether numbers are allowed.
@@ -143,7 +143,7 @@ func TypeOf(v cue.Value) Type {
 	return t
 }
 
-// cueKinds contains the corresponding CUE kinds, in the order of the bits in [Kinds].
+// cueKinds contains CUE's kinds, in the order of the corresponding bits in [Kinds].
 var cueKinds = []cue.Kind{cue.IntKind, cue.FloatKind, cue.StringKind, cue.BoolKind, cue.ListKind, cue.StructKind, cue.NullKind}
 
 func (t *Type) read(v cue.Value) {
@@ -161,7 +161,7 @@ func (t *Type) read(v cue.Value) {
 		return
 	}
 	op, args := v.Expr()
-	if op == cue.SelectorOp { // another definition
+	if op == cue.SelectorOp { // a reference to another definition
 		v = v.Eval()
 		op, args = v.Expr()
 	}
@@ -210,7 +210,7 @@ func (t *Type) list(v cue.Value) {
 }
 
 // choose sets the type to the union of several types. If two types have the same kind, the
-// result is partial unless both are lists of words.
+// result is partial unless both types are lists of words.
 func (t *Type) choose(args []cue.Value) {
 	kinds := t.Kinds
 	*t = Type{}
@@ -255,13 +255,13 @@ func outer(a, b *int64, sign int) *int64 {
 	return a
 }
 
-// constrain adds the constraints in a conjunction.
+// constrain adds the constraints in an expression, which may be a conjunction.
 func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
 	switch op {
 	case cue.AndOp:
 		for _, a := range args {
 			op, args := a.Expr()
-			if op == cue.SelectorOp { // another definition
+			if op == cue.SelectorOp { // a reference to another definition
 				a = a.Eval()
 				op, args = a.Expr()
 			}
@@ -322,7 +322,7 @@ func (t *Type) bound(op cue.Op, arg cue.Value) {
 // ShapeOf is like [TypeOf], but also describes the fields of mappings. It returns an error
 // if there are constraints that a [Type] cannot represent.
 func ShapeOf(v cue.Value) (Type, error) {
-	if op, _ := v.Expr(); op == cue.SelectorOp { // another definition
+	if op, _ := v.Expr(); op == cue.SelectorOp { // a reference to another definition
 		v = v.Eval()
 	}
 	t := TypeOf(v)
@@ -388,7 +388,7 @@ func Plain(v cue.Value) bool {
 	return err == nil && v.IncompleteKind() == cue.StructKind && PlainWith(v, fields, others)
 }
 
-// PlainWith is like [Plain], for a struct and its members.
+// PlainWith is like [Plain], for a struct whose members are known.
 func PlainWith(v cue.Value, fields []data.Member, others bool) bool {
 	return !others && !isChoice(v) && !slices.ContainsFunc(fields, func(f data.Member) bool { return !f.Selector.IsString() })
 }
@@ -447,7 +447,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case t.Kinds&KindNumber == 0:
 		return err == nil && t.covers(n) || err != nil && t.Least == nil && t.Greatest == nil && !strings.ContainsAny(string(text), ".eE")
 	}
-	f, _ := strconv.ParseFloat(string(text), 64) // numbers that are too large become infinity
+	f, _ := strconv.ParseFloat(string(text), 64) // a number that is too large becomes infinite
 	return t.coversFloat(f)
 }
 

@@ -78,8 +78,8 @@ func TestTypeOf(t *testing.T) {
 	}
 }
 
-// TestFormulaKinds checks the kinds of parameters in formulas. A parameter that allows
-// several kinds has no kind there.
+// TestFormulaKinds checks the kinds of parameters in formulas. In formulas, a parameter that
+// allows several kinds of values has the kind Any.
 func TestFormulaKinds(t *testing.T) {
 	ctx := cuecontext.New()
 	for text, want := range map[string]formula.Kind{
@@ -103,6 +103,6 @@ func TestFormulaKinds(t *testing.T) {
 	}
 	of := TypeOf(ctx.CompileString(`x: "auto" | int`).LookupPath(cue.ParsePath("x")))
 	if got := of.Kinds.Formula(); got != formula.Str {
-		t.Errorf("words and numbers of a field are %s", got)
+		t.Errorf("the values of a field that allows words and numbers are %s", got)
 	}
 }

@@ -12,8 +12,9 @@ import (
 // WholeNumber is the term for whole numbers in messages.
 const WholeNumber = "a whole number"
 
-// ParseNumber parses a whole number. If there is a unit, the number may also have decimals
-// and a suffix, and is rounded down. The error is strconv.ErrRange or strconv.ErrSyntax.
+// ParseNumber parses a decimal or hexadecimal whole number. If there is a unit, the text may
+// also be one of the unit's words, or a number with a suffix, which may have decimals and is
+// rounded down. The error is strconv.ErrRange or strconv.ErrSyntax.
 func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 	if number, suffix := cutNumber(text); number != "" && suffix != "" {
 		if factor := s.Units[unit].factor(suffix); factor > 0 {
@@ -99,7 +100,7 @@ func (s *Schema) NumberText(unit, allowed string) string {
 		return allowed
 	}
 	u := s.Units[unit]
-	return fmt.Sprintf("%s, or one such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
+	return fmt.Sprintf("%s, or a value such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
 }
 
 // NumberHint suggests what to write instead of a number whose suffix is
@@ -113,8 +114,8 @@ func (s *Schema) NumberHint(unit, text string) string {
 	return "write " + number + strings.Join(meant, " or "+number)
 }
 
-// UnitOf returns the unit, if it has suffixes, of the field, quantity or nixlbench flag
-// with the given name in formulas. Otherwise, it returns "".
+// UnitOf returns the unit of the field, quantity or nixlbench flag with the given name in
+// formulas. It returns "" if there is no unit, or if the unit has no suffixes.
 func (s *Schema) UnitOf(name string) string {
 	unit := ""
 	for _, f := range s.Fields {
@@ -136,9 +137,9 @@ func (s *Schema) UnitOf(name string) string {
 	return unit
 }
 
-// UnitThatHas returns the first unit, in alphabetical order, that has the
-// suffix of the number in text or a hint for that suffix. It returns "" if
-// there is none.
+// UnitThatHas returns the first unit, in alphabetical order, that has the suffix of the number
+// in text. It ignores units that only fields can have. If no unit has the suffix, UnitThatHas
+// returns the first unit with a hint for it, or "" if there is no such unit.
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)
 	for _, unit := range Keys(s.Units) {

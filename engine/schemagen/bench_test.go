@@ -8,8 +8,8 @@ import (
 	"kvbench/models"
 )
 
-// BenchmarkSchemaLoad evaluates the schema's CUE, which is only necessary for a file
-// whose values the types do not accept.
+// BenchmarkSchemaLoad evaluates the schema's CUE files. kvbench does so only if a file
+// contains values that the types do not accept.
 func BenchmarkSchemaLoad(b *testing.B) {
 	for b.Loop() {
 		if _, err := schemagen.Evaluate(cueschema.Files, models.Files); err != nil {

@@ -24,8 +24,8 @@ import (
 // Kinds lists the kinds of files for which there is a schema.
 var Kinds = []string{"config", "model", "results"}
 
-// definitions maps kinds to the names of their definitions in CUE. It does not contain
-// model, because each architecture has its own definition.
+// definitions maps kinds of files to the names of their definitions in CUE. It does not
+// contain "model", because each architecture has its own definition.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
 // CUE returns the schema for a kind of file as CUE. For models, the schema contains a
@@ -91,8 +91,8 @@ func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte
 }
 
 // simplify corrects the output of CUE's JSON Schema encoder. It merges the constraints on a
-// number into one, and omits bounds that are too large to be exact in JSON. It allows any
-// object for an open struct without fields, which the encoder treats as an empty struct.
+// number into one schema, and omits bounds that are too large to be exact in JSON. It allows
+// any object for an open struct without fields, which the encoder treats as an empty struct.
 func simplify(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -176,8 +176,7 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 	describeAxes(s, doc)
 }
 
-// describeUnit makes a numeric field accept strings with one of the unit's
-// suffixes as well.
+// describeUnit makes a numeric field also accept strings with one of the unit's suffixes.
 func describeUnit(field map[string]any, u schema.Unit) {
 	orText(field, u.Pattern())
 	field["examples"] = u.Such
@@ -200,7 +199,7 @@ func describeWords(field map[string]any, words []string) {
 	orText(field, "^("+strings.Join(patterns, "|")+")$")
 }
 
-// orText makes a field accept strings that match the pattern as well.
+// orText makes a field also accept strings that match the pattern.
 func orText(field map[string]any, pattern string) {
 	own := maps.Clone(field)
 	clear(field)

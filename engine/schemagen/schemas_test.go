@@ -32,8 +32,8 @@ func jsonSchema(t *testing.T, ctx *cue.Context, file string) cue.Value {
 	return ctx.BuildFile(f)
 }
 
-// TestEditorSchemas checks that every example refers to its schema and is valid, and that
-// invalid files are not.
+// TestEditorSchemas checks that every example refers to its schema and is valid according to
+// it, and that the schema rejects invalid files.
 func TestEditorSchemas(t *testing.T) {
 	ctx := cuecontext.New()
 	head := regexp.MustCompile(`^# yaml-language-server: \$schema=(\S+)\n`)
@@ -69,7 +69,7 @@ func TestEditorSchemas(t *testing.T) {
 		// The same file with an unknown key, and with an invalid number.
 		for _, wrong := range []string{string(data) + "\nsurprise: 1\n", strings.NewReplacer("tp_size: ", "tp_size: 0.", "num_layers: ", "num_layers: -").Replace(string(data))} {
 			if err := check(schema, file, wrong); err == nil {
-				t.Errorf("%s is wrong and passes:\n%s", file, wrong)
+				t.Errorf("%s is accepted although it is invalid:\n%s", file, wrong)
 			}
 		}
 	}

@@ -1,5 +1,5 @@
 // Package schemagen generates files from the schema's CUE files: the snapshot that kvbench
-// reads when it starts, and JSON Schemas. It is used by go generate and by kvbench schema.
+// reads when it starts, and JSON Schemas. 'go generate' and 'kvbench schema' use it.
 package schemagen
 
 import (
@@ -94,7 +94,8 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	return s, nil
 }
 
-// decode stores the regular fields of a package in dst. It converts them through JSON.
+// decode stores the regular fields of a package in dst. It converts the fields by way of
+// JSON.
 func decode(v cue.Value, dst any) error {
 	if err := v.Validate(cue.Concrete(true)); err != nil {
 		return data.FromCUE(err, diag.Pos{})
@@ -106,8 +107,8 @@ func decode(v cue.Value, dst any) error {
 	return json.Unmarshal(text, dst)
 }
 
-// fields returns descriptions of the fields in #Config. cache is the CUE package in which
-// the attribute @words looks up tables.
+// fields returns descriptions of the fields in #Config. cache is the CUE package with the
+// tables to which @words attributes refer.
 func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 // The names that identify kinds of files and parts of files.
 const (
-	// ModelField is the field in a CUE file that contains a model's parameters next to its
-	// architecture. ReleasesField is the field that contains releases.
+	// ModelField is the field for a model's parameters in a CUE file that may also define the
+	// model's architecture. ReleasesField is the field that contains releases.
 	ModelField    = "model"
 	ReleasesField = "releases"
 	// SweepSection is the section of a configuration that contains axes, keyed
@@ -68,8 +68,8 @@ func (r *Files) Sections() []string {
 	return append(slices.Compact(names), SweepSection, schema.LaunchSection)
 }
 
-// Bounded does work on a file. It notifies [Files.Watch], which can enforce limits, and
-// converts a panic to an error.
+// Bounded calls work, which processes the given file. Bounded notifies [Files.Watch], which
+// can enforce limits, and converts a panic to an error.
 func (r *Files) Bounded(file string, work func() error) (err error) {
 	defer r.Watch.Begin(file, input.Evaluate)()
 	defer data.Catch(file, &err)

@@ -17,9 +17,9 @@ import (
 )
 
 // The cue command unifies all CUE files of a package into one value. Here, each file is
-// evaluated only with the files of its package that it refers to, or that add fields to its
-// own. This way, a folder with a thousand architectures stays within the limits, an error
-// can name the file that exceeds them, and copies of a file do not conflict.
+// evaluated only with the files of its package that it refers to, or that add to its fields.
+// This way, a folder with a thousand architectures stays within the limits, an error can
+// name the file that exceeds a limit, and copies of a file do not conflict.
 
 // Package contains the files of a CUE package.
 type Package struct {
@@ -44,10 +44,10 @@ type pkgFile struct {
 	alone  bool                // whether it is a configuration or a model's parameters, so no other file adds to its fields
 	wide   bool                // whether it may add to any field
 
-	// with lists the files that this file is evaluated with, including itself,
-	// in order. lacks contains the errors of files that should be listed in
-	// with but cannot be used. faults evaluates this file for the files that
-	// need it, and returns its errors.
+	// The with field lists the files that this file is evaluated with, including itself, in
+	// order. The lacks field contains the errors of files that this file needs but that cannot
+	// be used. The faults function evaluates this file for the files that need it, and returns
+	// its errors.
 	with   []*pkgFile
 	lacks  diag.List
 	faults func() error
@@ -60,7 +60,8 @@ type pkgFile struct {
 // needs reports whether s is evaluated with o.
 func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
 
-// first returns the first file that s needs and that also needs s. It may be s itself.
+// first returns the first file that s needs and that also needs s. The result may be s
+// itself.
 func (s *pkgFile) first() *pkgFile {
 	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
 }
@@ -116,7 +117,7 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Part returns a file in a package, given the value of the whole package.
+// Part returns one file of a package. The file's value is the value of the whole package.
 func Part(f *ast.File, all *data.Tree) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
@@ -326,7 +327,7 @@ func packageFolders(dir string) []string {
 // topLabel matches the top-level fields in the text of a file that cannot be parsed.
 var topLabel = pattern(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
 
-// pkgFile describes a file, or returns nil if it does not belong to the package.
+// pkgFile returns a description of a file, or nil if the file does not belong to the package.
 func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 	s := newFile(name)
 	if r.Refuse != nil {
@@ -513,6 +514,6 @@ func (p *Package) file(name string) *pkgFile {
 	return nil
 }
 
-// IsOwn reports whether the package belongs to kvbench. It does if any of its files belongs
-// to kvbench.
+// IsOwn reports whether the package belongs to kvbench, which is true if any of its files
+// belongs to kvbench.
 func (p *Package) IsOwn() bool { return p != nil && p.own }

@@ -18,20 +18,21 @@ import (
 )
 
 // Most files that are found in a folder or passed by a hook do not belong to kvbench:
-// they are workflows, charts or manifests, for example. Whether a file does is
-// decided not by its name but by its keys, at the top and one level below:
+// they are workflows, charts or manifests, for example. What determines whether a file
+// belongs to kvbench is not its name but its keys, at the top and one level below:
 //
-//   - a model has model_name, or architecture and a known parameter;
+//   - a model has model_name, or architecture and a known parameter, or a misspelled
+//     model_name and two known parameters;
 //   - a Hugging Face configuration is JSON with model_type and architectures;
-//   - a configuration has known keys in two of its sections; or only sections at
-//     the top, one of which has a known key or only misspelled ones;
+//   - a configuration has known keys in two of its sections; or it has only sections at the
+//     top, and in one of them, one key is known or all keys are misspelled;
 //   - CUE imports the schema, or contains fields typical of an architecture, a
 //     family, releases, a model or a configuration;
 //   - results have the key kvbench.
 //
-// For a file that cannot be parsed, the same rules are applied to the names that its
-// text has in these places, so that a model with a syntax error is not mistaken for
-// another program's file.
+// For a file that cannot be parsed, the same rules are applied to the names that appear in
+// these places in its text, so that a model with a syntax error is not mistaken for another
+// program's file.
 
 // outline maps each name at the top of a file to the names one level below it.
 type outline map[string][]string
@@ -156,7 +157,7 @@ func (r *Files) isNearKey(section, name string) bool {
 	return len(name) >= minMisspelled && nearly(name, keys) != ""
 }
 
-// isKey reports whether a section of a configuration has a key.
+// isKey reports whether a section of a configuration can have a key with the given name.
 func (r *Files) isKey(section, name string) bool {
 	return section != "" && slices.ContainsFunc(r.schema.Fields, func(f schema.Field) bool {
 		return f.Path == section+"."+name || section == SweepSection && f.Flag == name
@@ -194,9 +195,9 @@ func (r *Files) ownText(name string, text []byte) bool {
 	return r.isOwn(name, outlineOfLines(s))
 }
 
-// The fields that identify CUE text. strongFields and weakFields are fields of
-// architectures, and strongFields are rare in other files. A family has at least two of
-// familyFields.
+// The fields that identify kvbench's CUE files. strongFields and weakFields are fields of
+// architectures, and strongFields are rare in other programs' files. A family has at least
+// two of familyFields.
 var (
 	strongFields = []string{"#params", "kv_bytes_per_token", "access_patterns"}
 	weakFields   = []string{"match", "let", "cache", "requires", "checks"}
@@ -214,8 +215,8 @@ func pattern(text string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
 
-// ownCUE considers only the text of a CUE file, because CUE files of other programs must
-// not be evaluated.
+// ownCUE reports whether the text of a CUE file shows that the file belongs to kvbench. It
+// considers only the text, because CUE files of other programs must not be evaluated.
 func (r *Files) ownCUE(text string) bool {
 	if importsSchema().MatchString(text) {
 		return true
@@ -242,8 +243,8 @@ func (r *Files) ownCUE(text string) bool {
 	return r.isOwn("", o)
 }
 
-// IsSchemaFile reports whether a file is part of the schema, given its location
-// and package.
+// IsSchemaFile reports whether a file is part of the schema, based on its location and
+// package.
 func (r *Files) IsSchemaFile(name string) bool {
 	path, err := filepath.Abs(name)
 	if err != nil {

@@ -186,8 +186,8 @@ func (s *Sweep) Request(point uint64) (*plan.Request, *plan.Planner) {
 	return it.request(point), it.Planner
 }
 
-// Label describes a point by the values of its axes, and by its model, configuration and
-// accounting if the sweep has more than one of them.
+// Label describes a point by the values of its axes and of nixlbench flags that vary, and
+// by its model, configuration and accounting if the sweep has more than one of them.
 func (s *Sweep) Label(point uint64) string {
 	it := s.item(point)
 	var parts []string

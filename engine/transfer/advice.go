@@ -26,8 +26,8 @@ type Setting struct {
 	// Also is the flag for the same setting on the destination side, if the user set that too,
 	// or "".
 	Also string
-	// As is the engine's name for the setting, if it has a different one, or what the setting
-	// depends on.
+	// As is the engine's name for the setting if that name differs, the condition under which
+	// the setting has this effect, or "".
 	As     string
 	Micros int64
 }

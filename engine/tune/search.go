@@ -7,17 +7,18 @@ import (
 )
 
 const (
-	// The first sample gets 1/sampled of the runs, but has at most maxSample points.
+	// The first sample has a point for 1/sampled of the runs, but at most maxSample points.
 	sampled, maxSample = 6, 64
 	// Each round of halving keeps 1/kept of the points.
 	kept = 4
-	// tries is the maximum number of measurements of a point to decide on one step.
+	// tries is how often a point is measured, at most, to decide on one step.
 	tries = 2
-	// The best point and the default are measured repeats times at the end, if there are
-	// enough runs. Points that are hard to tell apart are measured up to maxRepeats times.
+	// At the end, the best point and the default are measured repeats times each, if
+	// enough runs are left. Points that are hard to tell apart are measured up to
+	// maxRepeats times.
 	repeats, maxRepeats = 5, 7
-	// rivals is the number of points that are measured repeatedly besides the
-	// best one.
+	// rivals is the number of points, in addition to the best one, that are measured
+	// repeatedly.
 	rivals = 2
 )
 
@@ -68,13 +69,14 @@ func (s *Search) spread(n int) []Point {
 	return points
 }
 
-// halve measures the first points once, the best of them twice, and so on.
+// halve measures all of the first points once, the best of them a second time, the best
+// of those a third time, and so on.
 func (s *Search) halve() {
 	first := s.Initial()
 	for _, p := range first {
 		s.run(s.trial(p), 1)
 	}
-	// Replace refused points.
+	// Refused points are replaced with random points.
 	for tries := len(first) * 10; tries > 0 && s.Runs < len(first) && !s.over(); tries-- {
 		s.run(s.trial(s.spread(1)[0]), 1)
 	}
@@ -88,8 +90,8 @@ func (s *Search) halve() {
 	}
 }
 
-// flat reports whether the sample varies little more than repeated measurements
-// do, which means that no knob matters.
+// flat reports whether the sample varies hardly more than repeated measurements of one
+// point, which suggests that no knob matters.
 func (s *Search) flat() bool {
 	const enough, more = 8, 1.5
 	list := s.ranked()
@@ -105,8 +107,8 @@ func (s *Search) flat() bool {
 	return between.squares/float64(between.n-1) < more*deviation*deviation
 }
 
-// explore improves the best point by changing one or two knobs. It returns false if it
-// ends before it has tried all changes of the best point.
+// explore improves the best point by changing one or two knobs at a time. It returns
+// false if it ends before it has tried all such changes of the best point.
 func (s *Search) explore() bool {
 	for {
 		best := s.Best()
@@ -119,8 +121,8 @@ func (s *Search) explore() bool {
 	}
 }
 
-// climb improves a point by single changes until no change makes it better. It
-// also reports whether it tried all changes of the last point.
+// climb improves a point by changing one knob at a time, until no change makes it better.
+// It reports whether it tried all changes of the last point.
 func (s *Search) climb(at *Trial) (all bool) {
 	for {
 		next, all := s.step(at)
@@ -131,13 +133,14 @@ func (s *Search) climb(at *Trial) (all bool) {
 	}
 }
 
-// step tries single changes of a point until one makes it better. It returns
-// nil if none does, and reports whether all changes were tried.
+// step changes one knob of a point at a time until a change makes the point better, and
+// returns the better point. If no change does, it returns nil and reports whether it
+// tried all changes.
 func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	for _, k := range s.rand.Perm(len(s.Knobs)) {
 		for _, way := range s.ways(k) {
 			t := s.change(at, k, way)
-			// Keep going in the same direction as long as it helps.
+			// Keep going in the same direction as long as the point gets better.
 			for next := t; next != nil; next = s.change(t, k, way) {
 				t = next
 				if !s.Knobs[k].Ordered {
@@ -155,8 +158,8 @@ func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	return nil, true
 }
 
-// ways returns the steps by which to change a knob, in random order. If its values are
-// ordered, a knob can step up or down; otherwise, it can step to every other value.
+// ways returns the steps by which to change a knob, in random order. A knob with ordered
+// values can go one step up or down. Any other knob can change to every other value.
 func (s *Search) ways(knob int) []int {
 	k := s.Knobs[knob]
 	list := []int{1, -1}
@@ -170,7 +173,7 @@ func (s *Search) ways(knob int) []int {
 	return list
 }
 
-// moved returns the point after one knob is changed by a step, or nil if there is no such
+// moved returns the point with one knob changed by a step, or nil if the knob has no such
 // value.
 func (s *Search) moved(p Point, knob, way int) Point {
 	k, value := s.Knobs[knob], p[knob]+way
@@ -183,8 +186,8 @@ func (s *Search) moved(p Point, knob, way int) Point {
 	return p.with(knob, value)
 }
 
-// change changes a knob of a point, and returns the new point if it is better. It skips
-// values that fail.
+// change changes a knob of a point, and returns the new point if it is better, or else
+// nil. If the values are ordered, it skips values that fail.
 func (s *Search) change(at *Trial, knob, way int) *Trial {
 	for p := s.moved(at.Point, knob, way); p != nil; p = s.moved(p, knob, way) {
 		t := s.trial(p)
@@ -198,8 +201,8 @@ func (s *Search) change(at *Trial, knob, way int) *Trial {
 	return nil
 }
 
-// pairs tries to change two knobs of a point at a time until the result is better, and
-// reports whether it succeeded.
+// pairs changes two knobs of a point at a time until the new point is better, and reports
+// whether it found a better point.
 func (s *Search) pairs(best *Trial) bool {
 	var list []Point
 	for k := range s.Knobs {
@@ -229,8 +232,8 @@ func (s *Search) pairs(best *Trial) bool {
 	return false
 }
 
-// challenge measures a point until it is clear whether it is better than the best one, and
-// reports whether it is.
+// challenge measures a point until it is clear whether the point is better than best, or
+// until both were measured often enough. It reports whether the point is better.
 func (s *Search) challenge(t, best *Trial) bool {
 	if !s.run(t, 1) && !t.usable() {
 		return false
@@ -253,7 +256,7 @@ func (s *Search) challenge(t, best *Trial) bool {
 	}
 }
 
-// simplify resets knobs of a point to their defaults where that costs nothing.
+// simplify resets each knob of a point to its default if that does not make the point worse.
 func (s *Search) simplify(best *Trial) {
 	plain := best.Point
 	for k, knob := range s.Knobs {
@@ -265,9 +268,9 @@ func (s *Search) simplify(best *Trial) {
 	s.run(s.trial(plain), tries)
 }
 
-// settle measures the default and the best points repeatedly until one is clearly the best,
-// or until the differences are too small to matter. It also measures one alternative value
-// for each knob of the best point.
+// settle measures the default and the best points repeatedly until one point is clearly
+// the best, or until the differences are too small to matter. It also measures one
+// alternative value for each knob of the best point.
 func (s *Search) settle() {
 	for {
 		s.confirm(0)
@@ -286,8 +289,8 @@ func (s *Search) settle() {
 	}
 }
 
-// confirm measures the best point, the winner and the default repeatedly, and those of
-// the next n points that may be better.
+// confirm measures the best point, the winner, and the default repeatedly. It also
+// measures any of the next n points that may turn out to be better.
 func (s *Search) confirm(n int) {
 	for {
 		ranked := s.ranked()
@@ -309,14 +312,14 @@ func (s *Search) confirm(n int) {
 		if len(list) == 0 {
 			return
 		}
-		// Take turns, because the noise may change over time.
+		// The points take turns, because the noise may change over time.
 		again := slices.MinFunc(list, func(a, b *Trial) int { return cmp.Compare(a.n, b.n) })
 		s.run(again, again.n+1)
 	}
 }
 
-// alternatives measures the default of each knob of a point or, if the knob is at its
-// default, another value, unless one was measured before.
+// alternatives measures one other value of each knob of a point, unless it was measured
+// before. If the knob is not at its default, the other value is the default.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
 		if best.Point[k] != knob.Default {
@@ -333,8 +336,8 @@ func (s *Search) alternatives(best *Trial) {
 	}
 }
 
-// nearest measures the nearest value of a knob in one direction that can be measured. It
-// returns whether there is one.
+// nearest goes through the values of a knob in one direction until it can measure one of
+// them. It reports whether it succeeded.
 func (s *Search) nearest(from *Trial, knob, way int) bool {
 	for p := s.moved(from.Point, knob, way); p != nil; p = s.moved(p, knob, way) {
 		if s.run(s.trial(p), 1) {
@@ -347,9 +350,9 @@ func (s *Search) nearest(from *Trial, knob, way int) bool {
 	return false
 }
 
-// Winner returns the point to use, or nil. It is the best point or, if others are about as
-// good, the one with the fewest changes from the default. Points that were measured more
-// often are preferred.
+// Winner returns the point to use, or nil if no point is usable. This is the best point
+// or, if other points are about as good, the point with the fewest changes from the
+// default. Winner prefers points that were measured more often.
 func (s *Search) Winner() *Trial {
 	deviation, _ := s.noise()
 	low := func(t *Trial) float64 { return t.mean - deviation/math.Sqrt(float64(t.n)) }

@@ -8,7 +8,8 @@ var quantiles = []float64{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.30
 	2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
 	2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042}
 
-// quantile returns the 97.5% quantile. The number of degrees of freedom is rounded down.
+// quantile returns the 97.5% quantile for a number of degrees of freedom, which is
+// rounded down.
 func quantile(freedom float64) float64 {
 	switch n := int(freedom); {
 	case n < 1:
@@ -44,14 +45,15 @@ func sampleOf(values []float64) sample {
 // more. Low and High are infinite if there are too few measurements to tell.
 type Change struct{ Mean, Low, High float64 }
 
-// Noise reports whether the interval includes no change.
+// Noise reports whether the interval includes 0, so that the change may be only noise.
 func (c Change) Noise() bool { return c.Low <= 0 && c.High >= 0 }
 
 func changeOf(mean, margin float64) Change {
 	return Change{math.Expm1(mean), math.Expm1(mean - margin), math.Expm1(mean + margin)}
 }
 
-// welch compares two samples by Welch's t test, which allows each its own variance.
+// welch compares two samples by Welch's t test, in which the samples can have different
+// variances.
 func welch(to, from sample) Change {
 	mean := to.mean - from.mean
 	if to.n < 2 || from.n < 2 {

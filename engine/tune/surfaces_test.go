@@ -5,17 +5,18 @@ import (
 	"math/rand/v2"
 )
 
-// surface is a test problem with a known bandwidth for every point, which is 0 if the point fails.
+// surface is a test problem. The bandwidth of every point is known, and is 0 if the point
+// fails.
 type surface struct {
 	name  string
 	knobs []Knob
-	noise float64 // standard deviation of one measurement, relative
+	noise float64 // relative standard deviation of one measurement
 	slow  float64 // probability of a measurement that takes twice as long
 	value func(p Point) float64
-	trap  func(p Point) bool // points whose result is too good to be true
+	trap  func(p Point) bool // points whose result cannot be trusted, because it is far too high
 }
 
-// best returns the largest value.
+// best returns the surface's largest value.
 func (f *surface) best() float64 {
 	best := 0.0
 	p := make(Point, len(f.knobs))
@@ -59,7 +60,7 @@ func (f *surface) measure(seed uint64) Measure {
 // pow2 returns 2 to the power of an index.
 func pow2(i int) float64 { return math.Exp2(float64(i)) }
 
-// bell is 1 at the top and falls off by a factor of e^(-width) one step away.
+// bell is 1 at the top, and is smaller by a factor of e^(-width) one step away.
 func bell(i int, top, width float64) float64 {
 	d := float64(i) - top
 	return math.Exp(-width * d * d)
@@ -74,7 +75,8 @@ var (
 )
 
 // hidden is a surface on which one interface is the best, but only with a progress thread
-// and several requests in flight: changing any two of the three makes it worse.
+// and several requests in flight. Changing only two of these three settings makes the
+// bandwidth worse.
 var hidden = surface{
 	name: "hidden", knobs: storageKnobs, noise: 0.03, slow: 0.03,
 	value: func(p Point) float64 {
@@ -91,8 +93,8 @@ var hidden = surface{
 
 var surfaces = []surface{
 	{
-		// Requests in flight fill the link, more threads than cores slow it down, one
-		// interface is better, and deep queues fail.
+		// More requests in flight use more of the link, and more threads than cores
+		// reduce the bandwidth. One interface is better, but fails with deep queues.
 		name: "queue", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			flight := pow2(p[0]) * pow2(p[1]) * pow2(p[2])
@@ -106,7 +108,7 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// A cliff in the middle of the batches, and one in the depths.
+		// There is a cliff in the middle of the batches, and another one in the depths.
 		name: "cliff", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			v := 2 * (1 + float64(p[0])) * (1 + 0.4*float64(p[1])) * (1 + 0.2*float64(p[2]))
@@ -123,7 +125,7 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// The best threads depend on the depth: a diagonal ridge.
+		// The best number of threads depends on the depth, which results in a diagonal ridge.
 		name: "ridge", knobs: storageKnobs, noise: 0.02,
 		value: func(p Point) float64 {
 			d := float64(p[1] + p[2] - 5)
@@ -172,7 +174,7 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// A region reports a bandwidth that cannot be trusted, next to the optimum.
+		// Next to the optimum, there is a region with bandwidths that cannot be trusted.
 		name: "trap", knobs: storageKnobs, noise: 0.05, slow: 0.02,
 		value: func(p Point) float64 {
 			return 9 * bell(p[0], 5, 0.04) * bell(p[1], 3, 0.15) * bell(p[2], 1, 0.1) * []float64{1, 1.3, 0.9}[p[4]]

@@ -1,17 +1,19 @@
-// Package tune searches for the combination of settings with the largest measurement, using
-// few measurements, which are noisy and can fail. It does not measure anything itself.
+// Package tune searches for the combination of settings with the largest measurement.
+// Measurements are noisy and can fail, and the search needs only a few of them. The
+// package does not measure anything itself.
 //
 // The search has these stages:
 //
 //  1. It measures the default, and a sample in which every value of every knob occurs
 //     about equally often. It measures the best quarter again, and then the best quarter
 //     of those (successive halving).
-//  2. From the best combination, it changes one knob at a time to a neighboring value
-//     (for knobs without an order, to each other value), and keeps each change that helps,
-//     until none does. Then it changes two knobs at a time.
-//  3. It resets knobs to their defaults where that costs nothing.
-//  4. It repeats the best combinations until one is better than the others, or until they
-//     are too close to matter, and measures an alternative of each knob of the best one.
+//  2. From the best combination, it changes one knob at a time to a neighboring value (or
+//     to every other value, if the values have no order). It keeps each change that helps,
+//     until no change does. Then it changes two knobs at a time.
+//  3. It resets each knob to its default if that does not make the result worse.
+//  4. It repeats the best combinations until one is better than the others, or until the
+//     differences are too small to matter. It also measures an alternative value for each
+//     knob of the best combination.
 //
 // Measurements are compared as logarithms, because their noise is relative. During the
 // search, two means are compared by a t test with the variance pooled over all combinations
@@ -31,7 +33,7 @@ import (
 // Knob is a setting that the search varies.
 type Knob struct {
 	Name string
-	// Values is the number of values; Default is the index of the default.
+	// Values is the number of values. Default is the index of the default value.
 	Values, Default int
 	// Ordered reports whether adjacent values are expected to have similar results.
 	Ordered bool
@@ -52,14 +54,14 @@ func (p Point) with(knob, value int) Point {
 // Outcome is the outcome of a measurement.
 type Outcome uint8
 
-// The outcomes.
+// These are the outcomes.
 const (
 	Measured Outcome = iota
-	// Failed points have no result that can be trusted. They are never the best.
+	// Failed means that the point has no result that can be trusted. It is never the best.
 	Failed
-	// Refused points were not measured, and do not count as runs.
+	// Refused means that the point was not measured. It does not count as a run.
 	Refused
-	// Stopped ends the search.
+	// Stopped means that the search must end.
 	Stopped
 )
 
@@ -71,13 +73,14 @@ type Options struct {
 	Seed uint64
 	// MaxRuns is the maximum number of measurements.
 	MaxRuns int
-	// Late, unless nil, reports whether it is time to stop trying other points, and to
-	// measure the best ones again.
+	// Late reports whether it is time to stop trying other points, and to measure the
+	// best ones again. It may be nil.
 	Late func() bool
 }
 
-// same is a relative difference that does not matter: the search does not repeat
-// measurements to find out which of two such combinations is better.
+// same is a relative difference that does not matter. If two combinations differ by no
+// more than this, the search does not repeat measurements to find out which one is
+// better.
 const same = 0.02
 
 // Trial is a point with its measurements.
@@ -94,28 +97,28 @@ type Trial struct {
 // Mean returns the geometric mean of the measurements.
 func (t *Trial) Mean() float64 { return math.Exp(t.mean) }
 
-// usable reports whether the point can be the best.
+// usable reports whether the point can become the best point.
 func (t *Trial) usable() bool { return len(t.Values) > 0 && !t.Failed }
 
-// Search is a search and its results.
+// Search is a search together with its results.
 type Search struct {
 	Knobs []Knob
 	Runs  int
-	// Done reports whether the search was complete. Otherwise, it was stopped, or MaxRuns was
-	// reached.
+	// Done reports whether the search was complete. If not, it reached a limit, was
+	// stopped, or had no usable point.
 	Done bool
-	// Flat reports whether the first sample varied little more than repeated
-	// measurements do. If so, the search tried nothing else.
+	// Flat reports whether the first sample varied hardly more than repeated measurements
+	// of one point. If so, the search did not try to improve the best point.
 	Flat bool
 	// Stopped reports whether a measurement stopped the search.
 	Stopped bool
-	// Trials are all points in the order in which they were first requested.
+	// Trials contains all points, in the order in which the search first requested them.
 	Trials []*Trial
 
 	options Options
 	rand    *rand.Rand
 	measure Measure
-	limit   int // the number of runs at which the current stage ends
+	limit   int // the current stage ends at this number of runs
 	// exploring reports whether the search still tries other points.
 	exploring bool
 	trials    map[string]*Trial
@@ -157,8 +160,8 @@ func (s *Search) trial(p Point) *Trial {
 	return t
 }
 
-// run measures a point until it has n measurements. It returns false if the point has
-// fewer, because it fails or because the stage is over.
+// run measures a point until it has n measurements. It returns false if it cannot,
+// because the point failed or was refused, or because the stage is over.
 func (s *Search) run(t *Trial, n int) bool {
 	for len(t.Values) < n {
 		if t.Failed || t.Refused || s.over() {
@@ -193,7 +196,7 @@ func (s *Search) over() bool {
 	return s.Stopped || s.Runs >= s.limit || s.exploring && s.options.Late != nil && s.options.Late()
 }
 
-// Best returns the usable trial with the largest mean, or nil.
+// Best returns the usable trial with the largest mean, or nil if there is none.
 func (s *Search) Best() *Trial {
 	if ranked := s.ranked(); len(ranked) > 0 {
 		return ranked[0]
@@ -208,15 +211,15 @@ func (s *Search) ranked() []*Trial {
 	return list
 }
 
-// Until the noise has been measured, its standard deviation is assumed to be priorNoise,
-// weighted as priorFreedom degrees of freedom.
+// The estimate of the noise starts with the standard deviation priorNoise, which counts
+// as priorFreedom degrees of freedom. Repeated measurements then improve the estimate.
 const (
 	priorNoise   = 0.03
 	priorFreedom = 2
 )
 
-// noise returns the pooled standard deviation of one measurement, and its degrees of
-// freedom.
+// noise returns the pooled standard deviation of one measurement, and the degrees of
+// freedom of this estimate.
 func (s *Search) noise() (deviation, freedom float64) {
 	squares := priorFreedom * priorNoise * priorNoise
 	freedom = priorFreedom
@@ -229,8 +232,8 @@ func (s *Search) noise() (deviation, freedom float64) {
 	return math.Sqrt(squares / freedom), freedom
 }
 
-// compare returns the change from one trial to another, based on the pooled
-// variance.
+// compare returns the change from one trial to another, with an interval based on the
+// pooled variance.
 func (s *Search) compare(to, from *Trial) Change {
 	deviation, freedom := s.noise()
 	return changeOf(to.mean-from.mean, quantile(freedom)*deviation*math.Sqrt(1/float64(to.n)+1/float64(from.n)))
@@ -249,17 +252,18 @@ func (s *Search) Gain(t *Trial) (Change, bool) {
 	return welch(t.sample, def.sample), true
 }
 
-// Effect is the effect of changing one knob of a point to the value with this index.
+// Effect is the effect of changing one knob of a point to another value. Value is the
+// index of that value.
 type Effect struct {
 	Value  int
 	Change Change
-	// Failed reports whether the value fails, and Refused whether it was refused. Change
-	// is not set then.
+	// Failed reports whether the measurement with the value failed, and Refused whether
+	// it was refused. In both cases, Change is not set.
 	Failed, Refused bool
 }
 
-// Effects returns the effect of changing a knob of a trial to each other value that was tried
-// with all other knobs unchanged, in the order of the values.
+// Effects returns the effects of changing one knob of a trial and no other knob. The list
+// contains an effect for every other value that was tried, in the order of the values.
 func (s *Search) Effects(t *Trial, knob int) []Effect {
 	var list []Effect
 	for value := range s.Knobs[knob].Values {

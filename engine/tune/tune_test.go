@@ -14,8 +14,9 @@ func search(f *surface, seed uint64) *Search {
 	return s
 }
 
-// TestSurfaces checks that the search comes within 5% of the best in a tenth of the grid's
-// runs, with every seed, and never chooses a point that failed.
+// TestSurfaces checks that the search comes within 5% of the best point with a tenth of
+// the runs that the whole grid needs, for every seed. It also checks that the search
+// never chooses a point that failed.
 func TestSurfaces(t *testing.T) {
 	for i := range surfaces {
 		f := &surfaces[i]
@@ -41,7 +42,7 @@ func TestSurfaces(t *testing.T) {
 		}
 	}
 	if good < 16 {
-		t.Errorf("%s: only %d of 20 seeds find it", hidden.name, good)
+		t.Errorf("%s: only %d of 20 seeds find the best setting", hidden.name, good)
 	}
 }
 
@@ -59,10 +60,10 @@ func TestOrder(t *testing.T) {
 	}
 	first := order(7, 1)
 	if order(7, 1) != first {
-		t.Error("the same seed gives another order")
+		t.Error("the same seed results in a different order")
 	}
 	if order(8, 1) == first {
-		t.Error("another seed gives the same order")
+		t.Error("a different seed results in the same order")
 	}
 	s := New(surfaces[0].knobs, Options{Seed: 7, MaxRuns: 100})
 	text := ""
@@ -74,8 +75,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestFlat checks that the search ends early, and keeps the default, where nothing
-// matters.
+// TestFlat checks that the search ends early and finds no gain if no knob matters, but still
+// measures another value of each knob.
 func TestFlat(t *testing.T) {
 	f := &surfaces[slices.IndexFunc(surfaces, func(f surface) bool { return f.name == "flat" })]
 	for seed := range uint64(20) {
@@ -95,8 +96,8 @@ func TestFlat(t *testing.T) {
 	}
 }
 
-// TestGain checks the gain over the default, and the effects of knobs that matter and
-// that do not.
+// TestGain checks the gain over the default, and the effects of knobs that matter and of
+// knobs that do not.
 func TestGain(t *testing.T) {
 	knobs := []Knob{{"strong", 4, 0, true}, {"none", 2, 0, false}, {"weak", 3, 1, false}}
 	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 * pow2(p[0]) * []float64{0.9, 1, 0.95}[p[2]] }}
@@ -123,8 +124,8 @@ func TestGain(t *testing.T) {
 	}
 }
 
-// TestFailures checks searches in which everything fails or is refused, and searches that
-// are stopped.
+// TestFailures checks searches in which every point fails or is refused, and searches
+// that are stopped.
 func TestFailures(t *testing.T) {
 	knobs := storageKnobs
 	for _, outcome := range []Outcome{Failed, Refused, Stopped} {
@@ -138,7 +139,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%d: the winner is %v", outcome, w)
 		}
 		if _, ok := s.Gain(&Trial{}); ok {
-			t.Errorf("%d: there is a gain over nothing", outcome)
+			t.Errorf("%d: there is a gain although the default has no measurements", outcome)
 		}
 		if want := map[Outcome]int{Failed: calls}[outcome]; s.Runs != want || s.Stopped != (outcome == Stopped) {
 			t.Errorf("%d: %d runs after %d calls, stopped %v", outcome, s.Runs, calls, s.Stopped)
@@ -148,10 +149,11 @@ func TestFailures(t *testing.T) {
 		s := New(knobs, Options{Seed: 1, MaxRuns: 20})
 		s.Run(func(Point, int) (float64, Outcome) { return wrong, Measured })
 		if w := s.Winner(); w != nil {
-			t.Errorf("%v is the best", wrong)
+			t.Errorf("the best point is %v, want none", wrong)
 		}
 	}
-	// Measurements from before the search is stopped count, and it requests no more.
+	// The measurements made before the search was stopped count, and the search does not
+	// request any more.
 	f := &surfaces[0]
 	measure, calls := f.measure(1), 0
 	s := New(f.knobs, Options{Seed: 1, MaxRuns: 144})
@@ -166,8 +168,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestRefused checks that the search skips values that are refused, also at the end, and
-// reports them.
+// TestRefused checks that the search skips refused values, even if such a value is a knob's
+// last one, and reports them.
 func TestRefused(t *testing.T) {
 	knobs := []Knob{{"some", 5, 0, true}, {"other", 2, 0, false}}
 	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 + float64(p[0]) }}
@@ -204,7 +206,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestLate checks that a search that is late stops exploring, and still measures the best
+// TestLate checks that a search that is late stops exploring, but still measures the best
 // points again.
 func TestLate(t *testing.T) {
 	f := &surfaces[0]
@@ -217,7 +219,7 @@ func TestLate(t *testing.T) {
 }
 
 // TestStatistics checks intervals computed by hand. The logarithms are 0.1, 0.2 and 0.3
-// (variance 0.01), and 0 and 0.1 (variance 0.005): the standard error is
+// (variance 0.01), and 0 and 0.1 (variance 0.005). Therefore, the standard error is
 // sqrt(0.01/3 + 0.005/2) = 0.07638, with 2.88 degrees of freedom, rounded down to 2.
 func TestStatistics(t *testing.T) {
 	exp := func(list ...float64) sample {

@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Checked is the state of a run that was cut short. The next run uses it to skip
-// the files already checked.
+// Checked is the state of a vet run that was cut short. The next run uses it to skip the
+// files already checked.
 type Checked struct {
 	Last   string            // the key of the last file reported
 	Failed bool              // whether a report contains an error
@@ -19,8 +19,8 @@ type Checked struct {
 
 // Add returns the state for resuming a run that ended because of the file in over. If other
 // files were in progress, the next run checks files one at a time; otherwise, it skips that
-// file. Add returns nil if the file is already to be skipped, because resuming would not
-// help.
+// file. Add returns nil if the run was already supposed to skip the file, because
+// resuming would not help.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.over(over.Pos.File) != nil {
 		return nil
@@ -46,8 +46,8 @@ func (c Checked) over(file string) error {
 	return nil
 }
 
-// rest returns the targets after the last one reported, or all of them if that
-// one no longer exists.
+// rest returns the targets after the last reported target, or all targets if the last
+// reported one no longer exists.
 func (c Checked) rest(targets []*target) []*target {
 	for i, t := range targets {
 		if Key(t.name) == c.Last {

@@ -7,14 +7,14 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestChecked checks that a file that ended one run is recognized in the next,
-// whatever its name, so that vet does not restart forever.
+// TestChecked checks that the next run recognizes a file that ended a run, whatever the
+// file's name is, so that vet does not restart forever.
 func TestChecked(t *testing.T) {
 	for _, name := range []string{"a.cue", "bad\xff.cue", "\u202e \"x\".cue"} {
 		over := diag.Errorf(diag.Pos{File: name}, "takes more than 5s")
 		next := Checked{}.Add(over, 0)
 		if next == nil {
-			t.Fatalf("%q: no run goes on", name)
+			t.Fatalf("%q: the run cannot be resumed", name)
 		}
 		text, err := json.Marshal(next)
 		if err != nil {
@@ -25,13 +25,13 @@ func TestChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		if read.Add(over, 0) != nil {
-			t.Errorf("%q ends run after run", name)
+			t.Errorf("%q: the run is resumed although the file already ended one", name)
 		}
 	}
 }
 
-// TestCheckedRest checks that a run resumes after the last file reported, and from the
-// beginning if that file is gone.
+// TestCheckedRest checks that a run resumes after the last file reported, or starts from
+// the beginning if that file no longer exists.
 func TestCheckedRest(t *testing.T) {
 	var targets []*target
 	for _, name := range []string{"a", "b/../b", "c\xff", "d"} {

@@ -16,12 +16,12 @@ import (
 // target is a file to check, or a path that cannot be checked because of err.
 type target struct {
 	name   string
-	met    bool // found in a folder, rather than named
+	met    bool // the user did not name the file; it was found in a folder
 	opened bool
 	file   *model.File
 	err    error
 	archs  diag.List // errors in the architectures that the file defines
-	known  diag.List // the same, found while reading other files
+	known  diag.List // errors in this file that were found while reading other files
 }
 
 // extensions are the extensions of the files that kvbench reads.
@@ -33,7 +33,7 @@ func isRead(name string) bool {
 
 // expand returns the targets for the given files, folders and patterns. If skip is
 // set, named files are treated like files found in a folder. A path that cannot be
-// listed becomes a target with an error, so that the rest is still checked.
+// listed becomes a target with an error, so that the other files are still checked.
 func expand(words []string, skip bool) ([]*target, error) {
 	var usage diag.List
 	var all []*target
@@ -70,8 +70,8 @@ func expand(words []string, skip bool) ([]*target, error) {
 	return all, usage.Err()
 }
 
-// withKnown attaches each error in list to the target for its file. Files that are
-// not targets are added as new ones, before the others.
+// withKnown attaches each error in list to the target for its file. If there is no such
+// target, it adds one before the other targets.
 func withKnown(targets []*target, list diag.List) []*target {
 	var more []*target
 	for _, d := range list {
@@ -90,8 +90,7 @@ func withKnown(targets []*target, list diag.List) []*target {
 	return append(more, targets...)
 }
 
-// walk adds the files in a folder, and in the folders below it, that kvbench may
-// read.
+// walk adds the files in a folder and its subfolders that kvbench may be able to read.
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
 		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link, which is not followed").
@@ -114,8 +113,8 @@ func walk(dir string, add func(*target)) {
 	})
 }
 
-// fileTarget returns the target for a file. It does not follow symbolic links: in
-// an untrusted folder, they may lead to files that must not be shown.
+// fileTarget returns the target for a file. It does not follow symbolic links, because in
+// an untrusted folder they may lead to files that must not be shown.
 func fileTarget(name string, met bool) *target {
 	const why = "is a symbolic link, which is not followed"
 	foreign := func(why string) *target {

@@ -1,5 +1,5 @@
-// Package vet checks the files that kvbench reads: it determines what each file
-// is, reports errors, and runs the checks of architectures.
+// Package vet checks the files that kvbench reads. It determines what each file is,
+// reports its errors, and runs the checks of architectures.
 package vet
 
 import (
@@ -20,17 +20,17 @@ type Report struct {
 	File string
 	Kind model.Kind // "" if the file could not be read
 	Errs diag.List
-	// Skipped explains why the file was skipped, if it does not belong to kvbench.
+	// Skipped is the reason why the file does not belong to kvbench, or "" if it does.
 	Skipped string
 }
 
 // Files checks the files that words specify by name, folder or pattern, and passes a report
-// on each file to out, in order. Models may use the bundled architectures, those in the
-// folders dirs, and those that any of the files define. Files that do not belong to kvbench
-// are skipped if they were found in a folder; if skip is set, they are skipped even if they
-// were specified by name.
+// on each file to out, in order. Models may use architectures that are bundled, that are
+// in the folders dirs, or that any of the files define. Files that do not belong to
+// kvbench are skipped if they were found in a folder; if skip is set, they are skipped
+// even if they were specified by name.
 //
-// Files resumes from checked, the state of an earlier run; the zero value starts
+// Files resumes an earlier run from its state, checked. The zero value of checked starts
 // from the beginning.
 func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
@@ -73,8 +73,8 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	return nil
 }
 
-// open reads a CUE file and checks its architectures while the file is in memory, because a
-// CUE value takes a hundred times as much memory as its text.
+// open reads a CUE file and checks its architectures while the file is in memory, because
+// a CUE value needs about a hundred times as much memory as its text.
 func (t *target) open(s *schema.Schema, l *model.Loader) {
 	t.opened = true
 	if t.file, t.err = l.Open(t.name, t.met); t.err != nil || len(t.file.Archs) == 0 {
@@ -91,7 +91,7 @@ func (t *target) open(s *schema.Schema, l *model.Loader) {
 // check creates the report on a file.
 func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if strings.HasSuffix(t.name, source.ResultsExt) {
-		return report(s, l, known, t) // results are read line by line, so the size of the file is not limited
+		return report(s, l, known, t) // results are read line by line, so the file may have any size
 	}
 	r := &Report{File: t.name}
 	if t.err == nil && t.file != nil {
@@ -139,8 +139,8 @@ func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cu
 // shown is the number of characters quoted on either side of the caret in a long line.
 const shown = 80
 
-// quoted adds the quoted line to each message that has a position. Messages about formulas
-// already quote their lines.
+// quoted adds the line that each message refers to, if the message has a position.
+// Messages about formulas already contain their lines.
 func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	lines := map[string][]string{}
 	for i, d := range list {
@@ -162,8 +162,8 @@ func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	return list
 }
 
-// around returns the part of a line around a column, and the position of that
-// column within the part.
+// around returns the part of a line around a column, and the column's position within
+// that part.
 func around(line string, col int) (part string, caret int) {
 	from, to := col-shown, col+shown // in characters
 	if from <= 1 {
@@ -205,7 +205,7 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 	if len(arch.Checks.Get()) == 0 {
 		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks against known results", arch.Name).About(diag.NoChecks, arch.Name).
 			WithHint("add checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
-		// If there are checks, their models reveal overlapping groups.
+		// With checks, the models in the checks would reveal overlapping groups.
 		errs.Add(checker.Overlaps())
 	}
 	for i, c := range arch.Checks.Get() {
@@ -214,7 +214,8 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 	return errs.Err()
 }
 
-// layers checks that everything a model's layers need is present and valid.
+// layers checks that the model has every value that its layers need, and that these
+// values are valid.
 func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
@@ -232,8 +233,8 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	return err
 }
 
-// known runs one of an architecture's checks against known results. values holds
-// the errors already found in the check's values.
+// known runs one of an architecture's checks against known results. values is the error
+// already found in the values of the check, or nil.
 func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
@@ -293,7 +294,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 }
 
 // inOrder creates reports concurrently and passes them to out in the order of the
-// targets. It holds only a few reports in memory at a time.
+// targets. Only a few reports are in memory at a time.
 func inOrder(workers int, targets []*target, report func(*target) *Report, out func(*Report)) {
 	queue := make(chan chan *Report, 4*workers)
 	slots := make(chan struct{}, workers)

@@ -341,8 +341,9 @@
       return all.map(list => [...list].sort((a, b) => a.x - b.x));
     }
 
-    // lines returns the lines that join points: those of the points themselves or, if they are
-    // many, those of medians, which are heavy. Fitted curves take the place of medians.
+    // lines returns the lines to draw. They join the points or, if that takes too many lines,
+    // the medians of the points. Lines that join medians are heavy. If there are fitted
+    // curves, no medians are joined.
     lines(own, curves) {
       const { spec } = this;
       if (spec.join === "none") return { paths: [] };
@@ -414,8 +415,8 @@
       ctx.restore();
     }
 
-    // drawHeavy draws the lines of medians and the curves on top of the points, with an outline
-    // that separates them.
+    // drawHeavy draws the lines of medians and the curves on top of the points, with an
+    // outline that makes them stand out from the points.
     drawHeavy(u, series, colourOf, curves, curveColour) {
       const { ctx, bbox } = u, ratio = uPlot.pxRatio, texts = [];
       ctx.save();
@@ -512,8 +513,8 @@
       if (series.some(s => s.heavy)) this.legend.append(make("li", { className: "hint" }, this.spec.by ? `lines: medians by ${col(this.spec.by).label}` : "lines: medians"));
     }
 
-    // placed computes the positions of the points, for pointer and keyboard, once the chart
-    // has its scales.
+    // placed computes the positions of the points, which the pointer and the keyboard select.
+    // It runs when the scales of the chart are known.
     placed(u, px) {
       for (const p of this.list) {
         p.left = u.valToPos(px(p), "x");
@@ -568,7 +569,7 @@
         if (!missing(v) && key !== data.reason && key !== this.spec.y[p.measure]) list.append(make("dt", {}, c.label), make("dd", {}, show(c, v)));
       }
       this.readout.replaceChildren(make("h4", {}, `${this.spec.y.length > 1 ? y.label + ": " : ""}${show(y, p.y)}`), list);
-      // The values appear beside the mark's half of the chart.
+      // The values appear in the half of the chart that does not contain the mark.
       const right = p.left > this.u.over.clientWidth / 2;
       this.readout.style.left = right ? "5.5rem" : "auto";
       this.readout.style.right = right ? "auto" : ".5rem";
@@ -603,8 +604,9 @@
       });
     }
 
-    // bars draws one bar for each value of x. All bars are of one group and one value of the
-    // fixed column, which the reader can choose. Each bar shows the point with the median time.
+    // bars draws one bar for each value of x. All bars have the same group and the same value
+    // in the fixed column; the reader can choose both. Each bar shows the point with the
+    // median time.
     bars() {
       const { spec } = this, x = col(this.x), parts = spec.y.map(col), side = spec.side && col(spec.side), fixed = col(spec.fixed);
       const sum = i => parts.reduce((a, c) => a + c.numbers[i], 0);
@@ -627,7 +629,7 @@
         });
         picks.push(make("label", { className: "pick" }, label, select));
       };
-      pick("Shown", "group", groupOf, v => v);
+      pick("Show", "group", groupOf, v => v);
       pick(fixed.label, "fixed", i => value(fixed, i), v => show(fixed, v));
       this.picks.replaceChildren(...picks);
       const sizes = new Map();

@@ -19,8 +19,8 @@ type Data struct {
 	Columns []*Column `json:"columns"`
 	// Facets are the keys of the columns by which the reader can filter and mark points.
 	Facets []string `json:"facets"`
-	// Apart are the keys of other columns that distinguish points. A line joins only points
-	// that agree in them.
+	// Apart contains the keys of other columns that distinguish points. A line joins only points
+	// that have the same values in these columns.
 	Apart []string `json:"apart"`
 	// Mark is the facet by which points are initially marked, or "".
 	Mark   string  `json:"mark"`
@@ -164,18 +164,18 @@ type Chart struct {
 	// Note explains in a sentence how to read the chart.
 	Note  string `json:"note"`
 	Split bool   `json:"split"`
-	// X are the keys of the columns that the reader can choose for the horizontal axis.
+	// X contains the keys of the columns that the reader can choose for the horizontal axis.
 	X []string `json:"x"`
-	// Join says how points are joined by lines.
+	// Join specifies which points are joined by lines.
 	Join string `json:"join,omitempty"`
-	// By is the column for each of whose values the chart has a separate line,
-	// in addition to the marked groups, or "".
+	// By is the key of a numeric column, or "". The chart divides the values of this column into
+	// ranges and, for each marked group, draws a separate line for each range.
 	By string `json:"by,omitempty"`
 	// Trusted hides points that are not trusted.
 	Trusted bool `json:"trusted,omitempty"`
-	// Group and Fixed are the columns whose values are the same for all bars of a split
-	// chart. The reader can choose their values, which initially are those of the point
-	// Start. Side is a value that is shown beside the bars.
+	// Group and Fixed are columns that have the same values for all bars of a split chart. The
+	// reader can choose these values; initially, they are the values of the point with index
+	// Start. Side is a column of times that are shown with the bars.
 	Group []string `json:"group,omitempty"`
 	Fixed string   `json:"fixed,omitempty"`
 	Start int      `json:"start,omitempty"`

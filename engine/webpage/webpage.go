@@ -1,5 +1,6 @@
 // Package webpage writes self-contained HTML pages with text, tables, and charts. A script in
-// the page draws the charts from data embedded in the page, so no page needs the network.
+// the page draws the charts from data embedded in the page, so the page does not need the
+// network.
 package webpage
 
 import (
@@ -148,8 +149,8 @@ func printable(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// hash returns the source expression that allows text as an inline script or style in a
-// content security policy.
+// hash returns the source expression with which a content security policy allows text as an
+// inline script or style.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"

@@ -93,8 +93,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestContrast checks the colors of both schemes by WCAG 2.2: text needs a contrast of at
-// least 4.5 with its background, and marks need 3.
+// TestContrast checks that both color schemes meet WCAG 2.2, which requires a contrast ratio of
+// at least 4.5 between text and its background, and of at least 3 for marks.
 func TestContrast(t *testing.T) {
 	light, dark, _ := strings.Cut(ownStyle, "prefers-color-scheme: dark")
 	color := regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{6});`)

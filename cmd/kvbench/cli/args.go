@@ -12,15 +12,15 @@ import (
 // minPrefix is the minimum length of an abbreviated flag name.
 const minPrefix = 4
 
-// normalize rewrites a command's arguments into the one form passed to the flag
-// library: every flag as --name=value with its full name, followed by any words that
-// do not belong to a flag. Flags and words may come in any order; takesWords reports
-// whether the command accepts words. given holds the names of the flags found.
+// normalize rewrites a command's arguments for the flag library. First comes every flag,
+// as --name=value with its full name, and then any words that do not belong to a flag. In
+// args, flags and words may come in any order. takesWords reports whether the command
+// accepts words. given contains the names of the flags that were found.
 //
 // normalize reports all errors, not just the first. A request for help returns an
-// error that wraps [flag.ErrHelp]. For flags that this command does not have, others
-// returns a command that has the flag, and lacks returns a hint on names that no
-// command has.
+// error that wraps [flag.ErrHelp]. If this command does not have a flag, others returns
+// the name of a command that does, or "". For some names that no command has, lacks
+// returns a hint.
 func normalize(args []string, flags []*flagSpec, takesWords bool, others, lacks func(name string) string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
 	var rest []string
@@ -51,7 +51,7 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others, lacks 
 			if other := others(strings.ReplaceAll(name, "-", "_")); other != "" {
 				err.WithHint("--%s is a flag of %s %s", name, program, other)
 			} else if hint := lacks(name); hint != "" {
-				err.Hints = []string{hint} // flags with similar names are unrelated
+				err.Hints = []string{hint} // this hint replaces suggestions of similar names
 			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {

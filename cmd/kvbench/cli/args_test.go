@@ -19,8 +19,8 @@ func planFlags(t testing.TB) []*flagSpec {
 	return a.planCmd().flags
 }
 
-// TestWithout checks that settings described as missing from kvbench do not also name a
-// flag.
+// TestWithout checks that no flag has the name of a setting that the data describes as
+// missing from kvbench.
 func TestWithout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {
@@ -29,7 +29,7 @@ func TestWithout(t *testing.T) {
 	for _, f := range planFlags(t) {
 		for _, name := range append(slices.Clone(f.aka), f.name) {
 			if hint := s.Lacks(name); hint != "" {
-				t.Errorf("%s means --%s, and: %s", name, f.name, hint)
+				t.Errorf("%s is the flag --%s, but the hint is: %s", name, f.name, hint)
 			}
 		}
 	}
@@ -65,8 +65,7 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// FuzzNormalize checks that the result of normalize is canonical: normalizing it again
-// does not change it.
+// FuzzNormalize checks that normalizing the result of normalize again does not change it.
 func FuzzNormalize(f *testing.F) {
 	for _, s := range []string{"--tp 8", "--tp=8 x", "--fit --enable_pt false", "-h", "--", "- -- ---", "--=x", "--etcd-endpoint y --num 3", "--tp\x00-1"} {
 		f.Add(s)
@@ -80,12 +79,12 @@ func FuzzNormalize(f *testing.F) {
 		}
 		again, same, err := normalize(words, flags, false, none, none)
 		if err != nil || !slices.Equal(words, again) || len(given) != len(same) {
-			t.Errorf("%q gives %q, and that %q (%v)", args, words, again, err)
+			t.Errorf("%q is normalized to %q, which is normalized to %q (%v)", args, words, again, err)
 		}
 	})
 }
 
-// TestMakers checks that each command has the name that selects it.
+// TestMakers checks that the name of each command is the name that selects it.
 func TestMakers(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -93,7 +92,7 @@ func TestMakers(t *testing.T) {
 	}
 	for _, m := range makers() {
 		if c := m.command(&app{schema: s}); c.name != m.name {
-			t.Errorf("%s makes the command %s", m.name, c.name)
+			t.Errorf("%s creates the command %s", m.name, c.name)
 		}
 	}
 }

@@ -11,11 +11,11 @@ import (
 // TestInitCUE checks that the files written by init pass cue vet without network access.
 func TestInitCUE(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the cue command")
+		t.Skip("skipped, because it builds the cue command")
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	// Go's cache contains the programs of tools, so the command is linked only once.
+	// Go caches the executables of tools, so the cue command is linked only once.
 	path, err := exec.Command("go", "tool", "-modfile=../../../.ci/tools.mod", "-n", "cue").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,8 @@ func TestInitCUE(t *testing.T) {
 	if out, err := vet(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// cue vet must really use the schema: it rejects a field that the schema lacks.
+	// cue vet must reject a field that the schema does not have, which shows that it uses the
+	// schema.
 	arch := filepath.Join(mine, "arch", "my_model.cue")
 	text, err := os.ReadFile(arch)
 	if err != nil {
@@ -43,14 +44,14 @@ func TestInitCUE(t *testing.T) {
 	}
 	os.WriteFile(arch, []byte(strings.Replace(string(text), "kv_bytes_per_token:", "kv_bytes_a_token:", 1)), 0o644)
 	if out, err := vet(); err == nil || !strings.Contains(out, "kv_bytes_a_token: field not allowed") {
-		t.Errorf("a wrong field passes: %v\n%s", err, out)
+		t.Errorf("cue vet accepts an unknown field: %v\n%s", err, out)
 	}
 }
 
-// TestPreCommit runs the hook as users do: pre-commit builds it from this repository.
-// A bad file must block the commit, and a good one must pass.
+// TestPreCommit runs the hook as users do, so pre-commit builds it from this repository.
+// A bad file must block the commit, and a good file must not.
 func TestPreCommit(t *testing.T) {
-	needsFull(t) // pre-commit builds the program anew
+	needsFull(t) // pre-commit builds the program from scratch
 	if _, err := exec.LookPath("pre-commit"); err != nil {
 		t.Skip("pre-commit is not installed")
 	}
@@ -63,8 +64,8 @@ func TestPreCommit(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	// Sharing Go's caches avoids compiling the libraries again, and -trimpath avoids compiling
-	// kvbench again because its copy is in another folder.
+	// Sharing Go's caches avoids compiling the libraries again. With -trimpath, kvbench
+	// is not compiled again either, although its copy is in another folder.
 	env := append(os.Environ(), "HOME="+dir, "PRE_COMMIT_HOME="+filepath.Join(dir, "cache"), "GIT_CONFIG_NOSYSTEM=1",
 		"GOCACHE="+goEnv("GOCACHE"), "GOMODCACHE="+goEnv("GOMODCACHE"), "GOPROXY=off",
 		"GOFLAGS="+strings.TrimSpace(goEnv("GOFLAGS")+" -trimpath"),
@@ -88,7 +89,7 @@ func TestPreCommit(t *testing.T) {
 	hook := filepath.Join(dir, "kvbench")
 	list, err := exec.Command("git", "-C", "../../..", "ls-files", "-co", "--exclude-standard").Output()
 	if err != nil {
-		t.Skip("this is not a git checkout")
+		t.Skip("not in a git checkout")
 	}
 	for name := range strings.FieldsSeq(string(list)) {
 		data, err := os.ReadFile(filepath.Join("../../..", name))
@@ -106,7 +107,7 @@ func TestPreCommit(t *testing.T) {
 	must(hook, "git", "commit", "-qm", "all")
 	rev := must(hook, "git", "rev-parse", "HEAD")
 
-	// The repository of an author who uses the hook.
+	// This is the repository of an author who uses the hook.
 	mine := filepath.Join(dir, "mine")
 	must(dir, "kvbench", "init", mine)
 	write := func(name, text string) {
@@ -125,7 +126,7 @@ func TestPreCommit(t *testing.T) {
 	must(mine, "git", "add", "-A")
 	out, err := run(mine, "git", "commit", "-qm", "bad")
 	if err == nil || !strings.Contains(out, `my_model_7b.yaml:2:1: unknown key "num_layer": not a parameter of my_model`) {
-		t.Errorf("a bad file is committed: %v\n%s", err, out)
+		t.Errorf("a bad file was committed: %v\n%s", err, out)
 	}
 	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layers: 33\nkv_heads: 8\nhead_dim: 128\n")
 	must(mine, "git", "add", "-A")
@@ -142,7 +143,7 @@ func TestPreCommit(t *testing.T) {
 		must(mine, "git", "add", "-A")
 		out, err := run(mine, "git", "commit", "-qm", message)
 		if err == nil || !strings.Contains(out, want) {
-			t.Errorf("%s is committed: %v\n%s", message, err, out)
+			t.Errorf("%s was committed: %v\n%s", message, err, out)
 		}
 	}
 	write("arch/my_model.cue", strings.ReplaceAll(string(text), "head_dim", "head_size"))

@@ -17,8 +17,8 @@ func doubling(first, next string) string {
 	return text
 }
 
-// bombs are files of a few lines that exceed a limit. Whether the limit of time or that of
-// memory comes first depends on the machine.
+// bombs are files of a few lines that exceed a limit. It depends on the machine whether
+// the time limit or the memory limit is exceeded first.
 var bombs = map[string]struct{ text, want string }{
 	"comprehension": {
 		"l: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nx: [" + strings.Repeat("for i in l ", 10) + "if i > 100 {1}]\n",
@@ -36,11 +36,11 @@ var bombs = map[string]struct{ text, want string }{
 }
 
 // TestBombs checks that a file that exceeds a limit ends the command with an error that
-// names the file, however the command comes to read it. Only with KVBENCH_FULL does it
-// wait for the default limit of five seconds.
+// names the file, no matter why the command reads the file. With KVBENCH_FULL, the time
+// limit is the default of five seconds; otherwise, it is shorter.
 func TestBombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	limit := "300ms"
 	if full() {
@@ -72,16 +72,16 @@ func TestBombs(t *testing.T) {
 					file = filepath.Join("arch", file)
 				}
 				if r.code != 1 || !strings.HasPrefix(r.stderr, file+": "+bomb.want) || strings.Contains(r.stderr, "goroutine") || r.stdout != "" {
-					t.Errorf("%v: exit code %d in %v; said %.300q", args, r.code, r.took, r.stderr)
+					t.Errorf("%v: exit code %d in %v; stderr is %.300q", args, r.code, r.took, r.stderr)
 				}
 			}
 			if !strings.HasPrefix(bomb.text, "a0") {
 				return
 			}
-			// The error names the file that takes too much, not the one that refers to it. Both
-			// are read within this limit, even on a busy machine.
+			// The error names the file that takes too much time or memory, not the file that
+			// refers to it. Even a busy machine can read both files within this limit.
 			if r := limited(t, "1s", dir, "kvcache", "--model", "m.cue", "--isl", "16"); r.code != 1 || !strings.HasPrefix(r.stderr, "a.cue: takes more than ") {
-				t.Errorf("exit code %d; said %.300q", r.code, r.stderr)
+				t.Errorf("exit code %d; stderr is %.300q", r.code, r.stderr)
 			}
 		})
 	}

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// browser is a Chromium that a test controls, with one tab. It speaks the protocol of its
-// developer tools over a pair of pipes, so that no port is opened and no library is needed.
+// browser is a Chromium that a test controls, with one tab. The test uses the DevTools
+// protocol over a pair of pipes, which needs neither a port nor a library.
 type browser struct {
 	t       *testing.T
 	in      io.Writer
@@ -29,7 +29,7 @@ type browser struct {
 	last     int
 	replies  map[int]chan reply
 	loaded   chan bool
-	problems []string // errors and warnings of the console
+	problems []string // errors and warnings in the console
 	requests []string // URLs that the page requested
 }
 
@@ -38,12 +38,12 @@ type reply struct {
 	Error  *struct{ Message string }
 }
 
-// chromium returns the path of a browser, or skips the test. It also prints this on stderr,
-// because skipped tests are otherwise silent.
+// chromium returns the path of a browser, or skips the test. If it skips the test, it
+// prints a message on stderr, because skipped tests are otherwise silent.
 func chromium(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it starts a browser")
+		t.Skip("skipped, because it starts a browser")
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -51,11 +51,11 @@ func chromium(t *testing.T) string {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%s is skipped: no Chromium is installed\n", t.Name())
-	t.Skip("no Chromium is installed")
+	t.Skip("Chromium is not installed")
 	return ""
 }
 
-// newBrowser starts a browser, which ends with the test.
+// newBrowser starts a browser, and closes it at the end of the test.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := chromium(t)
@@ -71,7 +71,7 @@ func newBrowser(t *testing.T) *browser {
 	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
 		"--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")
-	cmd.ExtraFiles = []*os.File{toBrowser, fromBrowser} // 3 and 4
+	cmd.ExtraFiles = []*os.File{toBrowser, fromBrowser} // file descriptors 3 and 4
 	cmd.Env = append(os.Environ(), "HOME="+profile)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func newBrowser(t *testing.T) *browser {
 	return b
 }
 
-// read receives replies and events, each of which ends with a zero.
+// read receives replies and events, each of which ends with a zero byte.
 func (b *browser) read(out io.Reader, done chan bool) {
 	defer close(done)
 	messages := bufio.NewReaderSize(out, 1<<20)
@@ -192,11 +192,12 @@ func (b *browser) ask(method string, params, result any) {
 			}
 		}
 	case <-time.After(60 * time.Second):
-		b.t.Fatalf("%s: no answer", method)
+		b.t.Fatalf("%s: the browser did not answer", method)
 	}
 }
 
-// open opens a file in a window of this width, in the light or dark color scheme.
+// open opens a file in a window of the given width and with the given color scheme, light
+// or dark.
 func (b *browser) open(file string, width int, scheme string) {
 	b.t.Helper()
 	b.size(width, 900)
@@ -205,11 +206,11 @@ func (b *browser) open(file string, width int, scheme string) {
 	select {
 	case <-b.loaded:
 	case <-time.After(60 * time.Second):
-		b.t.Fatalf("%s does not load", file)
+		b.t.Fatalf("%s did not load", file)
 	}
 }
 
-// scheme sets the color scheme that the user prefers.
+// scheme sets the user's preferred color scheme.
 func (b *browser) scheme(name string) {
 	b.t.Helper()
 	b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]any{{"name": "prefers-color-scheme", "value": name}}}, nil)
@@ -220,7 +221,8 @@ func (b *browser) size(width, height int) {
 	b.ask("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
 }
 
-// eval evaluates a JavaScript expression, waits for a promise, and stores the value.
+// eval evaluates a JavaScript expression and stores the value. If the value is a promise,
+// eval waits for its result.
 func (b *browser) eval(expression string, value any) {
 	b.t.Helper()
 	var r struct {
@@ -252,8 +254,8 @@ func (b *browser) number(expression string) float64 {
 	return x
 }
 
-// until waits at most two seconds for the text of an expression to be want, and returns the
-// text. Browsers handle input with the next frame.
+// until waits up to two seconds for the text of an expression to become want, and returns
+// the text. The wait is necessary because browsers handle input only with the next frame.
 func (b *browser) until(expression, want string) string {
 	b.t.Helper()
 	got := ""
@@ -303,11 +305,12 @@ func (b *browser) download(selector string) string {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	b.t.Fatalf("%s saves nothing", selector)
+	b.t.Fatalf("a click on %s did not save a file", selector)
 	return ""
 }
 
-// save saves a screenshot of the whole page for people, if KVBENCH_PAGES is set to a folder.
+// save saves a screenshot of the whole page, for people to look at, if KVBENCH_PAGES is
+// set to a folder.
 func (b *browser) save(name string) {
 	b.t.Helper()
 	dir := os.Getenv("KVBENCH_PAGES")
@@ -348,8 +351,9 @@ func (b *browser) write(file, coded string) {
 	}
 }
 
-// check checks that the page used no network, caused no console message, and fits its window.
-// It then clears the recorded requests and messages.
+// check checks that the page did not use the network, that it did not cause console
+// messages, and that it fits its window. It then clears the recorded requests and
+// messages.
 func (b *browser) check(what string) {
 	b.t.Helper()
 	var wide []string
@@ -359,7 +363,7 @@ func (b *browser) check(what string) {
 		return r.width > 0 && (r.right > document.documentElement.clientWidth + 0.5 || r.left < -0.5);
 	}).map(e => e.tagName + "." + e.className)`, &wide)
 	if len(wide) > 0 || b.number("document.documentElement.scrollWidth - document.documentElement.clientWidth") > 0 {
-		b.t.Errorf("%s: wider than the window: %v", what, wide)
+		b.t.Errorf("%s: these elements are wider than the window: %v", what, wide)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

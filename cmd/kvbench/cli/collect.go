@@ -69,8 +69,8 @@ func (a *app) collect(_ context.Context, c *command) error {
 	return nil
 }
 
-// appended is a results file to which new results are appended. It is created when the first
-// result arrives.
+// appended is a results file that new results are appended to. It is created when the
+// first result arrives.
 type appended struct {
 	*app
 	name    string
@@ -91,7 +91,7 @@ func (r *appended) add(rec *runner.Record) (err error) {
 	if r.known[id] {
 		return nil
 	}
-	r.known[id] = true // a job may be given twice
+	r.known[id] = true // the user may specify a job twice
 	return r.journal.Add(rec)
 }
 
@@ -104,8 +104,8 @@ func (r *appended) close() {
 // maxNamed is the maximum number of points that a message lists.
 const maxNamed = 10
 
-// collectJob collects the results of a job, reports problems with them, and returns whether
-// every run succeeded.
+// collectJob collects the results of a job, prints problems with them, and reports
+// whether every run succeeded.
 func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bool, error) {
 	session := &runner.Session{Schema: a.schema}
 	counts := map[runner.Status]int{}
@@ -159,7 +159,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	return total == counts[runner.OK] && len(missing) == 0, nil
 }
 
-// tally describes the outcomes of runs.
+// tally returns a text with the number of results and of each outcome.
 func tally(counts map[runner.Status]int, total int) string {
 	text := fmt.Sprintf("%d results", total)
 	if total == 1 {

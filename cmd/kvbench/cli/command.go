@@ -40,22 +40,23 @@ type command struct {
 	// transfers makes all plans transfers between ranks.
 	transfers bool
 	exec      func(context.Context, *command) error
-	// complete returns candidates for the next word, given the words before it.
+	// complete returns candidates for the word that follows words.
 	complete func(words []string) []string
 
 	given map[string]bool // flags set on the command line
-	set   map[string]bool // flags set in any way
+	set   map[string]bool // flags set on the command line, in the environment, or as preferences
 	args  []string        // arguments that do not belong to a flag
 	// logged contains configuration values that were found in a log rather than set by the
 	// user.
 	logged []config.Override
-	// without holds the nixlbench flags to omit from the command, because the
-	// release does not have them and nixlbench would not read them.
+	// without contains the nixlbench flags to omit from the command, because the release
+	// does not have them and would not read them anyway.
 	without map[string]bool
 }
 
-// ffcli converts the command to a command of the flag library. It passes only the flags that
-// may be set: those on the command line and in the environment, and preferences.
+// ffcli converts the command to a command of the flag library. It passes only the flags
+// that can have a value: flags on the command line or in the environment, and
+// preferences.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -86,8 +87,8 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 }
 
-// checkOutput checks where the command writes its results. "-" is not a name for stdout, and
-// a page does not belong on a terminal.
+// checkOutput checks where the command writes its results. It rejects "-", because
+// kvbench does not use it as a name for stdout, and it rejects a page on a terminal.
 func (c *command) checkOutput() error {
 	out, from, ok := c.value("output")
 	if ok && out == "-" {
@@ -149,7 +150,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 	case err != nil:
 		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)))
 	case rest.N == 0:
-		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: a preferences file needs only a few lines", maxPreferences>>20))
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB, but a preferences file needs only a few lines", maxPreferences>>20))
 	}
 	return errs.Err()
 }
@@ -220,9 +221,9 @@ func (c *command) choice(name string) (string, error) {
 	return "", d
 }
 
-// configFiles returns the names of the configuration files: that of --model_config
-// first, then those that match the patterns of --model_configs, sorted. If there are
-// none, it returns a single "".
+// configFiles returns the names of the configuration files: first the one from
+// --model_config, then the files that match the patterns of --model_configs, sorted.
+// Without any files, it returns a single "".
 func (c *command) configFiles() ([]string, error) {
 	var files []string
 	if file, _, ok := c.value("model_config"); ok {
@@ -477,7 +478,7 @@ func (a *app) warnMissing(j plan.Item, results []string, shown plan.Shown) {
 // printed only once.
 func (a *app) printOnce(list []*diag.Diag) {
 	for _, d := range list {
-		// A message without a file applies to all plans.
+		// A message without a file is the same for all plans.
 		if key := d.Error() + strings.Join(d.Hints, "\n"); d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
 			a.print.Print(d)
@@ -485,8 +486,8 @@ func (a *app) printOnce(list []*diag.Diag) {
 	}
 }
 
-// missing returns a warning about each value that is not set although the results
-// depend on it, and notes on values taken from the model.
+// missing returns a warning about each value that is not set although the results depend
+// on it. It also returns notes on values taken from the model.
 func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag
 	settled, read := j.Planner.Settled(j.Request), j.Planner.Readers(j.Request)
@@ -526,9 +527,9 @@ func varies(j plan.Item, field string) bool {
 	})
 }
 
-// ofEngine returns a note on own, a value that the engine determines, if it replaces the
-// model's value or if results depend on it. If the value varies, the note covers all points
-// of a sweep.
+// ofEngine returns a note on own, a field's value as determined by the engine, if own
+// replaces the model's value or if results depend on the field. If varies is set, the
+// note covers all points of a sweep.
 func ofEngine(f *schema.Field, own, v data.Fact, reads, varies bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
@@ -550,7 +551,7 @@ func warned(list diag.List) bool {
 	return slices.ContainsFunc(list, func(d *diag.Diag) bool { return d.Severity == diag.Warning })
 }
 
-// warn prints the warnings of one request's plans. The first plan holds all of them.
+// warn prints the warnings of one request's plans.
 func (a *app) warn(plans []*plan.Plan) {
 	for _, pl := range plans {
 		for _, w := range pl.Warnings {
@@ -568,7 +569,8 @@ func rowNames(v schema.View) []string {
 	return names
 }
 
-// quantities runs a command that shows the quantities of each plan.
+// quantities creates the plans of a command that shows quantities, and calls show for
+// each plan.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
 	shown := 0
 	return a.eachQuantities(c, detail, func(_ plan.Item, _ *plan.Planners, plans []*plan.Plan) error {
@@ -612,8 +614,8 @@ func (a *app) eachQuantities(c *command, detail bool, show func(j plan.Item, pla
 	return errs.Err()
 }
 
-// about adds the configuration's file to the errors of a request that do not already
-// point to it.
+// about adds the name of the configuration file to a request's errors, unless they
+// already point to that file.
 func about(req *plan.Request, err error) error {
 	list := diag.All(err)
 	for i, d := range list {

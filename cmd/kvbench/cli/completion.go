@@ -17,14 +17,14 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// shells holds the scripts that make a shell call completeCommand.
+// shells contains the scripts that make a shell call completeCommand.
 //
 //go:embed completion/*
 var shells embed.FS
 
 // completeCommand is the hidden command that the scripts call. It prints the
-// candidates for the last word, one per line. If the word is a file name, it prints
-// nothing, and the shell completes it.
+// candidates for the last word, one per line. For a file name, it prints nothing, so the
+// shell completes the name.
 const completeCommand = "__complete"
 
 var shellNames = []string{"bash", "fish", "zsh"}
@@ -220,8 +220,8 @@ func (a *app) modelNames(before []string) []string {
 	return names
 }
 
-// columnNames returns the columns that a sweep may have: those available for every
-// model, and the parameters and formulas of the model given by --model.
+// columnNames returns the columns that a sweep may have: the columns available for every
+// model, and the parameters and formulas of the model that --model specifies.
 func (a *app) columnNames(before []string) []string {
 	names := slices.Concat(sweep.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{schema.NameParam})
 	for i := range a.schema.Fields {
@@ -239,7 +239,7 @@ func (a *app) columnNames(before []string) []string {
 	return slices.Compact(names)
 }
 
-// modelDirs returns the folders that --models or the environment variable specifies.
+// modelDirs returns the folders that --models or its environment variable specifies.
 func modelDirs(words []string) []string {
 	name := modelsFlag().name
 	dirs := filepath.SplitList(os.Getenv(envPrefix + "_" + strings.ToUpper(name)))
@@ -253,7 +253,7 @@ func modelDirs(words []string) []string {
 	return dirs
 }
 
-// completeModels completes the arguments of "kvbench models": show and a name.
+// completeModels completes the arguments of "kvbench models", which are show and a name.
 func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}

@@ -23,7 +23,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --model_c", "--model_config --model_configs"},
 		{"kvbench plan --model-c", "--model-config --model-configs"},
 		{"kvbench plan --backend G", "GDS GDS_MT GPUNETIO GUSLI"},
-		// Values of all releases: the plan uses a release that has the value.
+		// Completion offers the values of all releases, because kvbench uses a release
+		// that has the value.
 		{"kvbench plan --backend ", "AZURE_BLOB GDS GDS_MT GPUNETIO GUSLI HF3FS INFINIA LIBFABRIC Mooncake OBJ POSIX UCCL UCX UCX_MO"},
 		{"kvbench explain --nixlbench_release 0.3.1 --backend IN", "INFINIA"},
 		{"kvbench profile --runtime_type ", "ASIO ETCD"},
@@ -78,7 +79,7 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench verify x.log --format j", "json"},
 		{"kvbench nonsense ", ""},
 	}
-	// One bash completes all of them. Each is followed by a separator.
+	// A single bash completes all command lines. Each of them is followed by a separator.
 	var words []string
 	for _, test := range tests {
 		words = append(append(words, strings.Split(test.words, " ")...), ";;")
@@ -109,7 +110,7 @@ done`
 	text, err := cmd.CombinedOutput()
 	got := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	if err != nil || len(got) != len(tests) {
-		t.Fatalf("%v: %d completions of %d\n%s", err, len(got), len(tests), text)
+		t.Fatalf("%v: %d of %d lines were completed\n%s", err, len(got), len(tests), text)
 	}
 	for i, test := range tests {
 		if strings.TrimSpace(got[i]) != test.want {

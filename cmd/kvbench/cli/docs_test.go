@@ -22,7 +22,7 @@ var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go
 // as, the language, and the text.
 var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\\w*)\n(.*?)^```$")
 
-// standIns replace cluster programs in the documentation.
+// standIns contains scripts that replace the cluster programs used in the documentation.
 var standIns = map[string]string{
 	"sbatch":   "#!/bin/bash\nexport SLURM_SUBMIT_DIR=$PWD SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1\nbash \"${@: -1}\" >slurm-1.out 2>&1\n",
 	"scontrol": "#!/bin/bash\necho n1\n",
@@ -36,16 +36,16 @@ echo '{"fio version": "fio-3.33", "jobs": [{"error": 0, "read": {"io_bytes": '"$
 }
 
 // TestDocs follows the README and the guides as a reader would, in a folder with the
-// examples: it saves the files that they show and runs every command. A console block
-// must show exactly what its commands print to stdout and stderr; the commands of an
-// sh block must succeed. KVBENCH_UPDATE=1 rewrites the documents.
+// examples. It saves the files that the documents show and runs every command. A console
+// block must show exactly what its commands print to stdout and stderr. The commands of
+// an sh block must succeed. KVBENCH_UPDATE=1 rewrites the documents.
 func TestDocs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	t.Parallel()
 	bin := t.TempDir()
-	// Commands that run these programs get the tests' own instead.
+	// The documents' commands use the tests' own versions of these programs.
 	self, err := os.Executable()
 	for _, name := range []string{"kvbench", "etcd", "kubectl", "docker"} {
 		if err == nil {
@@ -60,14 +60,14 @@ func TestDocs(t *testing.T) {
 	}
 	guides, err := filepath.Glob("../../../docs/*.md")
 	if err != nil || len(guides) == 0 {
-		t.Fatalf("no guides: %v", err)
+		t.Fatalf("no guides were found: %v", err)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
 	var ran atomic.Int64
 	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "FAKE_CLUSTER="+t.TempDir())
 	t.Cleanup(func() { // after all documents
 		if n := ran.Load(); n < 100 {
-			t.Errorf("only %d commands were run: the test misses blocks", n)
+			t.Errorf("only %d commands were run, so the test does not find all blocks", n)
 		}
 	})
 	for _, doc := range append(guides, "../../../README.md") {
@@ -136,8 +136,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// commands returns the commands of a block: the lines that begin with the prompt, each
-// with any lines that continue it after a backslash.
+// commands returns the commands of a block. A command is a line that begins with the
+// prompt, and any lines that continue it after a backslash.
 func commands(body, prompt string) []string {
 	var list []string
 	more := false
@@ -179,7 +179,7 @@ func TestGuideLines(t *testing.T) {
 		}
 	}
 	if arch, model := lines["arch/toy.cue"], lines["toy_7b.yaml"]; arch == 0 || model == 0 || arch+model > 15 {
-		t.Errorf("%d and %d lines, want at most 15 together", arch, model)
+		t.Errorf("%d and %d lines, want at most 15 in total", arch, model)
 	}
 	for _, file := range []string{"windowed.yaml", "latent.yaml", "hybrid.yaml", "varied.yaml"} {
 		if n := lines[file]; n == 0 || n > 9 {
@@ -188,7 +188,7 @@ func TestGuideLines(t *testing.T) {
 	}
 }
 
-// documents returns the text of the README and the guides, by path from the root of the
+// documents returns the text of the README and the guides, keyed by path from the root of the
 // repository.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
@@ -221,7 +221,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	if len(first) < 2 || strings.Contains(first[0], "warning:") || strings.Contains(first[0], "hint:") || !strings.Contains(first[0], "\nnixlbench ") {
-		t.Errorf("the first command warns or plans nothing:\n%s", first)
+		t.Errorf("the first command prints a warning, or does not print a plan:\n%s", first)
 	}
 	gate, err := os.ReadFile("../../../.ci/run")
 	if err != nil {
@@ -229,7 +229,7 @@ func TestReadme(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(gate), "step \"test (the README's command)\"\n")
 	if command, _, _ := strings.Cut(after, "\n"); len(first) < 2 || first[1] != "$ "+command+"\n" {
-		t.Errorf("the README tests with %q, the gate with %q", first[1], command)
+		t.Errorf("the README's test command is %q, but .ci/run uses %q", first[1], command)
 	}
 	// The picture must be well-formed, suit light and dark pages, and show the numbers
 	// that the first command prints.
@@ -286,18 +286,18 @@ func TestDocLinks(t *testing.T) {
 				to = path.Join(path.Dir(name), m[1])
 			}
 			if _, err := os.Stat("../../../" + to); err != nil {
-				t.Errorf("%s: %s leads nowhere", name, m[0])
+				t.Errorf("%s: the link %s leads nowhere", name, m[0])
 			} else if m[2] != "" && !slices.Contains(anchors[to], m[2]) {
-				t.Errorf("%s: %s: the headings are %s", name, m[0], anchors[to])
+				t.Errorf("%s: no heading matches the link %s; the headings are %s", name, m[0], anchors[to])
 			}
 		}
 	}
 	if links < 40 {
-		t.Errorf("only %d links seen", links)
+		t.Errorf("only %d links were found", links)
 	}
 	for name := range docs {
 		if dir, file := path.Split(name); dir == "docs/" && file != "README.md" && !strings.Contains(docs["docs/README.md"], "("+file) {
-			t.Errorf("docs/README.md does not name %s", name)
+			t.Errorf("docs/README.md does not list %s", name)
 		}
 	}
 }

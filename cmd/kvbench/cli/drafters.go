@@ -21,7 +21,7 @@ type drafters struct {
 	pairs  map[pair]*model.Model
 }
 
-// drafter is a draft model, or the error from reading it.
+// drafter is a draft model, or the error that occurred while reading it.
 type drafter struct {
 	model *model.Model
 	err   error

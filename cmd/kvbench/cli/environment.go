@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// ofTests lists variables that only the tests read, without their prefix.
+// ofTests lists variables that only the tests read. The names do not contain the prefix.
 var ofTests = []string{"UPDATE", "FULL", "PYTHON_TOOL"}
 
 // noteEnvironment prints a note on each variable that has kvbench's prefix but does not
@@ -23,7 +23,7 @@ func (a *app) noteEnvironment(environ []string, c *command) {
 		return
 	}
 	var known []string
-	for _, cmd := range append([]*command{c}, a.commands()...) { // prefer to suggest the command's own flags
+	for _, cmd := range append([]*command{c}, a.commands()...) { // so that suggestions prefer the command's own flags
 		for _, f := range cmd.flags {
 			if !slices.Contains(known, f.name) {
 				known = append(known, f.name)

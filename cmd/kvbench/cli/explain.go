@@ -103,7 +103,7 @@ func explainOne(out *bytes.Buffer, j plan.Item, name, format string) error {
 	if err != nil {
 		return about(j.Request, err)
 	}
-	var distinct []*plan.Step // an explanation that is the same for several I/Os is shown once
+	var distinct []*plan.Step // several I/Os can have the same explanation, which is shown once
 	var shown []string
 	for _, step := range steps {
 		var one bytes.Buffer

@@ -9,10 +9,10 @@ import (
 	"kvbench/engine/report"
 )
 
-// layersWord is the argument that makes explain show what each layer holds.
+// layersWord is the argument that makes explain show what each layer stores.
 const layersWord = "layers"
 
-// explainLayers shows what each layer of the models holds.
+// explainLayers shows what each layer of the models stores.
 func (a *app) explainLayers(c *command, format string, planners *plan.Planners, given map[string][]data.Fact) error {
 	jobs, err := a.prepare(c, planners, true, given)
 	var errs diag.List
@@ -54,8 +54,8 @@ func (a *app) explainLayers(c *command, format string, planners *plan.Planners, 
 	return errs.Distinct().Err()
 }
 
-// layersOf returns what each layer of a model holds. It changes the item to use the
-// rank accounting.
+// layersOf returns what each layer of a model stores. It changes the item to use the rank
+// accounting.
 func (a *app) layersOf(j *plan.Item, planners *plan.Planners) ([]*plan.LayerTable, error) {
 	defer a.guard.enter(j.Model.File)()
 	ranked, err := planners.OfLayers(*j)

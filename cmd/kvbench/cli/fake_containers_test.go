@@ -23,9 +23,9 @@ import (
 	"kvbench/engine/data"
 )
 
-// The fakes of kubectl and docker run the containers of a job as processes on this machine.
-// They use the same command and environment as the real programs, and replace paths below a
-// mount with paths in a folder. FAKE_CLUSTER is a folder for the logs of pods.
+// The fake kubectl and docker run the containers of a job as processes on this machine. They
+// use the same command and environment as the real programs, and replace paths below a mount
+// with paths in a folder. FAKE_CLUSTER is a folder for the logs of pods.
 
 // container is a container of a pod, or a service.
 type container struct {
@@ -72,7 +72,8 @@ func decodeYAML(text []byte, to any) error {
 	return data.NewContext().BuildFile(f).Decode(to)
 }
 
-// expand replaces $(NAME) as Kubernetes does: $$ is a dollar sign, and unknown names remain.
+// expand replaces $(NAME) as Kubernetes does. $$ becomes a dollar sign, and unknown names
+// remain.
 func expand(text string, env map[string]string) string {
 	return regexp.MustCompile(`\$\$|\$\([^)]*\)`).ReplaceAllStringFunc(text, func(s string) string {
 		if s == "$$" {
@@ -92,7 +93,7 @@ func fail(err error) {
 	}
 }
 
-// moved replaces the mount that a path is below.
+// moved replaces the mount point at the beginning of a path with the mounted folder.
 func moved(path string, mounts map[string]string) string {
 	for at, dir := range mounts {
 		if path == at || strings.HasPrefix(path, at+"/") {
@@ -102,8 +103,8 @@ func moved(path string, mounts map[string]string) string {
 	return path
 }
 
-// etcdServer starts an etcd server as a container does, but on free ports, and returns its
-// address.
+// etcdServer starts an etcd server with the command of a container, but on free ports,
+// and returns the server's address.
 func etcdServer(argv []string, mounts map[string]string) (address string, stop func(), err error) {
 	ports := []string{strconv.Itoa(freePort()), strconv.Itoa(freePort())}
 	var words []string
@@ -158,24 +159,24 @@ func fakeKubectl() {
 	case len(args) == 6 && args[0] == "get" && args[1] == "pods" && args[4] == "-o" && args[5] == "name":
 		_, name, _ := strings.Cut(args[3], "batch.kubernetes.io/job-name=")
 		pods, _ := filepath.Glob(filepath.Join(cluster, name, "*.log"))
-		slices.Reverse(pods) // the order is not defined
+		slices.Reverse(pods) // kubectl does not guarantee an order
 		for _, pod := range pods {
 			fmt.Println("pod/" + strings.TrimSuffix(filepath.Base(pod), ".log"))
 		}
 	case len(args) == 4 && args[0] == "logs" && args[2] == "-c" && args[3] == "nixlbench":
 		logs, _ := filepath.Glob(filepath.Join(cluster, "*", filepath.Base(args[1])+".log"))
 		if len(logs) != 1 {
-			fail(fmt.Errorf("no pod %s", args[1]))
+			fail(fmt.Errorf("there is no pod %s", args[1]))
 		}
 		text, err := os.ReadFile(logs[0])
 		fail(err)
 		os.Stdout.Write(text)
 	default:
-		fail(fmt.Errorf("kubectl %q is not imitated", args))
+		fail(fmt.Errorf("the fake kubectl does not support %q", args))
 	}
 }
 
-// readJob reads the manifests of a folder, and the files of its ConfigMap.
+// readJob reads the manifests in a folder, and the files of its ConfigMap.
 func readJob(dir string) (job *kubernetesJob, files []string, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
 	if err != nil {
@@ -237,7 +238,7 @@ func createJob(dir, cluster string) error {
 	if size > 1<<20 {
 		return errors.New("the ConfigMap is too large")
 	}
-	// Attempts within a second must sort by age, too.
+	// Attempts that start within the same second must also sort by age.
 	now := time.Now().UTC()
 	attempt := fmt.Sprintf("%s-uid%d", now.Format(time.RFC3339), now.UnixNano())
 	if err := os.WriteFile(filepath.Join(to, "attempt"), []byte(attempt), 0o644); err != nil {
@@ -370,7 +371,8 @@ type composeFile struct {
 	}
 }
 
-// composed replaces $$ with $, like Docker Compose. A job contains no variables.
+// composed replaces $$ with $, as Docker Compose does. It fails if the text contains a
+// variable, because jobs must not contain any.
 func composed(text string) string {
 	rest := strings.ReplaceAll(text, "$$", "")
 	if strings.Contains(rest, "$") {
@@ -388,7 +390,7 @@ func fakeDocker() {
 		return
 	}
 	if !slices.Equal(args, []string{"compose", "up", "--exit-code-from", "nixlbench"}) {
-		fail(fmt.Errorf("docker %q is not imitated", args))
+		fail(fmt.Errorf("the fake docker does not support %q", args))
 	}
 	text, err := os.ReadFile("compose.yaml")
 	fail(err)

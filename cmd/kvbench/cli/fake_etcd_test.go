@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// fakeEtcd imitates the part of etcd that a job uses: after a while, it reports
-// that it is healthy. With FAKE_ETCD_SICK, it never does.
+// fakeEtcd imitates the part of etcd that a job uses. After a while, it reports that it
+// is healthy, unless FAKE_ETCD_SICK is set.
 func fakeEtcd() {
 	flags := map[string]string{}
 	for i := 1; i < len(os.Args); i++ {

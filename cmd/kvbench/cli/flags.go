@@ -16,17 +16,18 @@ type flagSpec struct {
 	name   string
 	short  string // one-letter alias
 	help   string
-	arg    string // placeholder for the value in the help
+	arg    string // what the help shows in place of the value
 	def    string
 	values []string
-	words  func() []string // known values, if others are also allowed; may be nil
+	words  func() []string // known values, for a flag that also allows other values; may be nil
 	group  string
 	bool   bool
 	repeat bool
-	more   bool // described only in the full help
-	bench  bool // a flag of nixlbench
-	// releases returns the flag's values with the releases that have them, and the releases
-	// that have the flag, unless all do. It is nil for kvbench's own flags.
+	more   bool // whether only the full help describes the flag
+	bench  bool // whether nixlbench has this flag
+	// releases returns the flag's values, and a note on the releases that have the flag,
+	// or "" if all do. Each value that the described release does not have is followed by
+	// its releases. The function is nil for kvbench's own flags.
 	releases func() (values []string, note string)
 	// aka lists names that other programs use for the flag.
 	aka []string
@@ -47,7 +48,7 @@ func (f *flagSpec) Set(s string) error {
 
 func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 
-// Headings of groups of flags in the help.
+// These are the headings of the groups of flags in the help.
 const (
 	groupModel    = "Model and configuration"
 	groupConfig   = "Configuration overrides"
@@ -107,7 +108,7 @@ func configFlag() *flagSpec {
 }
 
 // releaseFlag returns the flag that selects the nixlbench release. auto describes the
-// release that is used by default.
+// release that kvbench uses if the flag is not set.
 func (a *app) releaseFlag(auto string) *flagSpec {
 	n := &a.schema.Nixlbench
 	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: schema.AutoRelease,
@@ -122,7 +123,8 @@ func (a *app) planReleaseFlag() *flagSpec {
 }
 
 // chosenRelease returns the name of the release to plan for, the place where the user
-// specified it (or ""), and the values set for nixlbench's flags, parsed for that release.
+// specified it (or ""), and the values that the user set for nixlbench's flags, parsed
+// for that release.
 func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
@@ -141,7 +143,7 @@ func (a *app) chosenRelease(c *command) (name, from string, given map[string][]d
 }
 
 // namedRelease returns the release that the user specified, and the place where the user
-// specified it. Both are empty if the release is to be chosen automatically.
+// specified it. Both are "" if kvbench is to choose the release.
 func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
 	name, err = c.choice("nixlbench_release")
 	_, origin, named := c.value("nixlbench_release")
@@ -163,7 +165,7 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	var wanted []fit.Wanted
 	for _, k := range knobs {
 		texts := k.Texts
-		if k.Flag.Values == nil { // support depends on the flag only, not on its values
+		if k.Flag.Values == nil { // releases support either all values of this flag or none
 			texts = texts[:1]
 		}
 		for _, t := range texts {
@@ -264,7 +266,7 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	return list
 }
 
-// ofJob reports whether a flag sets a field in the launch section of a configuration.
+// ofJob reports whether a flag sets a field in the configuration's launch section.
 func ofJob(f *flagSpec) bool { return f.group == groupJob }
 
 // knobs returns the nixlbench flags set on the command line or in the environment.
@@ -285,8 +287,8 @@ func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
 	return list, errs.Err()
 }
 
-// knobValues parses the values of knobs for a release. It skips the flags to omit for
-// that release.
+// knobValues parses the values of knobs for a release. It skips the flags that are
+// omitted from the command.
 func (c *command) knobValues(s *schema.Schema, release string, knobs []*config.Knob) (map[string][]data.Fact, error) {
 	values := map[string][]data.Fact{}
 	var errs diag.List

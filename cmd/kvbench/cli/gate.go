@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/report"
 )
 
-// groupGate is the heading of the flags that compare results with a limit.
+// groupGate is the heading of the flags for comparing results with a limit.
 const groupGate = "A limit on regressions"
 
 // ciFormats are the formats that can show only verdicts.
@@ -22,9 +22,9 @@ func (a *app) gate(c *command, format string) (*report.Gate, error) {
 	if !ok {
 		switch {
 		case slices.Contains(ciFormats, format):
-			return nil, diag.Usagef("--format %s needs --threshold: it shows how results compare with a limit", format)
+			return nil, diag.Usagef("--format %s needs --threshold, because it shows how results compare with a limit", format)
 		case c.set["metric"]:
-			return nil, diag.Usagef("--metric needs --threshold: the limit that it is compared with")
+			return nil, diag.Usagef("--metric needs --threshold, the limit to compare the metric with")
 		}
 		return nil, nil
 	}
@@ -48,7 +48,7 @@ func (a *app) gate(c *command, format string) (*report.Gate, error) {
 	return g, errs.Err()
 }
 
-// metrics adds the metrics of --metric to a limit.
+// metrics adds the metrics that --metric lists to the limit g.
 func (a *app) metrics(c *command, g *report.Gate) error {
 	known := report.MetricNames(a.schema)
 	names := c.list("metric")
@@ -73,7 +73,8 @@ func (a *app) metrics(c *command, g *report.Gate) error {
 	return errs.Err()
 }
 
-// judge shows how results compare with a limit. It returns an error if they exceed it.
+// judge shows how results compare with a limit. It returns an error if a result is worse
+// than the limit allows.
 func (a *app) judge(c *command, results *report.Results, o *report.Options) error {
 	judged := results.Judge(o.Gate, o, a.schema)
 	for _, d := range judged.Notes(c.args[0]) {

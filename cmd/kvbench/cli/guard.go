@@ -31,14 +31,14 @@ var guardTime = 5 * time.Second // most tests use shorter times
 
 // guard watches the files being processed.
 type guard struct {
-	// expired is called with the error for a file that takes too much time or
-	// memory, and the number of other files that may have contributed. It does
+	// expired is called when a file takes too much time or memory. over is the error, and
+	// others is the number of other files that may have contributed. The function does
 	// not return.
 	expired func(over *diag.Diag, others int)
 
 	mu      sync.Mutex
 	files   []*guarded // oldest first
-	limited bool       // whether a memory limit makes the garbage collector work harder
+	limited bool       // whether a memory limit is set to make the garbage collector work harder
 	limit   int64      // the memory limit to restore afterwards
 }
 
@@ -47,10 +47,10 @@ type guarded struct {
 	name string
 	work input.Work
 	time time.Duration
-	base uint64 // memory use when the file was first checked; 0 before that
+	base uint64 // kvbench's memory use when the guard first checked the file; 0 before that
 }
 
-// enter registers a file; the caller must call done when the work is finished.
+// enter registers work on a file. The caller must call done when the work is finished.
 func (g *guard) enter(name string) (done func()) { return g.watch(name, input.Evaluate) }
 
 // watch registers work on a file. It is the [input.Watch] for all files.
@@ -67,14 +67,14 @@ func (g *guard) watch(name string, work input.Work) (done func()) {
 	}
 }
 
-// run checks the files periodically. It is started only when a command takes a while; most
-// commands finish earlier.
+// run checks the files periodically. It starts only after a while, when most commands
+// have already finished.
 func (g *guard) run() {
 	last := time.Now()
 	for {
 		time.Sleep(guardTick)
 		now := time.Now()
-		// A process that was suspended for a while did no work in that time.
+		// Time during which the process was suspended does not count.
 		g.look(min(now.Sub(last), 10*guardTick))
 		last = now
 	}
@@ -105,16 +105,16 @@ func (g *guard) look(passed time.Duration) {
 			g.expired(diag.Errorf(at, "%s", g.slow(f)).About(diag.TooMuch, ""), 0)
 		case f.work == input.Read:
 		case memory > f.base+guardMemory:
-			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: data files need only a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
+			g.expired(diag.Errorf(at, "takes more than %d MiB of memory to evaluate, but data files need only a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
 			g.limit = debug.SetMemoryLimit(-1)
-			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // garbage does not count against the file
+			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // so that garbage does not count against the file
 			g.limited = true
 		}
 	}
 }
 
-// slow explains why a file took so long.
+// slow returns the message for a file that took too long.
 func (g *guard) slow(f *guarded) string {
 	if f.work == input.Read {
 		return fmt.Sprintf("nothing could be read for %v", guardTime)
@@ -131,10 +131,10 @@ func (g *guard) slow(f *guarded) string {
 			return fmt.Sprintf("could not be read within %v", guardTime)
 		}
 	}
-	return fmt.Sprintf("takes more than %v to evaluate: data files need only a few milliseconds", guardTime)
+	return fmt.Sprintf("takes more than %v to evaluate, but data files need only a few milliseconds", guardTime)
 }
 
-// others counts the registered files other than the named one, which may be
+// others counts the registered files other than the named one. That file may be
 // registered several times.
 func (g *guard) others(name string) int {
 	n := 0
@@ -171,8 +171,8 @@ func (a *app) leave(code int) {
 // as JSON, and the original arguments.
 const restartCommand = "__checked"
 
-// restart replaces the process with one that continues after the files already
-// checked. It returns if that is not possible.
+// restart replaces the process with a new one that skips the files already checked. It
+// returns only if this fails.
 func restart(checked *vet.Checked) {
 	state, err := json.Marshal(checked)
 	if err != nil {

@@ -27,32 +27,31 @@ func TestGuard(t *testing.T) {
 	doneC := g.enter("c")
 	g.look(4 * time.Second)
 	if said != "" {
-		t.Errorf("said %q of files that took 4 s", said)
+		t.Errorf("the guard reported %q for files that took 4 s", said)
 	}
 	doneB()
 	g.look(2 * time.Second)
-	if want := "c: takes more than 5s to evaluate: data files need only a few milliseconds"; said != want {
-		t.Errorf("said %q, want %q", said, want)
+	if want := "c: takes more than 5s to evaluate, but data files need only a few milliseconds"; said != want {
+		t.Errorf("the guard reported %q, want %q", said, want)
 	}
 	doneC()
 	said = ""
 	g.look(time.Hour)
 	if said != "" {
-		t.Errorf("said %q of no file", said)
+		t.Errorf("the guard reported %q, but there was no file", said)
 	}
 
-	// A read that does not return is reported as such. Only waiting for a pipe
-	// is allowed.
+	// A read that does not return has a message of its own. Waiting for a pipe is allowed.
 	type work struct {
 		name string
 		work input.Work
 	}
 	for want, works := range map[string][]work{
-		"dir/r: nothing could be read for 5s":                                            {{"dir/r", input.Read}},
-		"dir/r: could not be read within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
-		"dir/r: this pipe did not end within 5s":                                         {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
-		"dir/r: beside could not be read within 5s":                                      {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
-		"dir/r: takes more than 5s to evaluate: data files need only a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
+		"dir/r: nothing could be read for 5s":                                                {{"dir/r", input.Read}},
+		"dir/r: could not be read within 5s":                                                 {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
+		"dir/r: this pipe did not end within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
+		"dir/r: beside could not be read within 5s":                                          {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
+		"dir/r: takes more than 5s to evaluate, but data files need only a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
 		"": {{"dir/r", input.Await}},
 	} {
 		said = ""
@@ -66,7 +65,7 @@ func TestGuard(t *testing.T) {
 			end()
 		}
 		if said != want {
-			t.Errorf("said %q, want %q", said, want)
+			t.Errorf("the guard reported %q, want %q", said, want)
 		}
 	}
 	said = ""
@@ -77,8 +76,8 @@ func TestGuard(t *testing.T) {
 	much := make([]byte, 600<<20)
 	g.look(0)
 	runtime.KeepAlive(much)
-	if want := "d: takes more than 512 MiB to evaluate: data files need only a few"; said != want || others != 1 {
-		t.Errorf("said %q with %d others, want %q with 1", said, others, want)
+	if want := "d: takes more than 512 MiB of memory to evaluate, but data files need only a few"; said != want || others != 1 {
+		t.Errorf("the guard reported %q with %d other files, want %q with 1", said, others, want)
 	}
 	doneD()
 	doneE()

@@ -30,8 +30,8 @@ func helpOf(t *testing.T, words ...string) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
-// TestHelpSize checks that the help of every command fits a screen, and that the full
-// help fits its width.
+// TestHelpSize checks that every command's help fits on a screen, and that the full help
+// is not wider than a screen.
 func TestHelpSize(t *testing.T) {
 	t.Parallel()
 	for _, name := range append(commandNames(t), "") {
@@ -65,7 +65,7 @@ func TestHelpFlags(t *testing.T) {
 		}
 	}
 	if len(own) < 70 || !own["gds_batch_pool_size"] {
-		t.Errorf("nixlbench flags lists %d flags", len(own))
+		t.Errorf("'kvbench nixlbench flags' lists %d flags", len(own))
 	}
 	for _, name := range commandNames(t) {
 		short := strings.Join(helpOf(t, name, "-h"), "\n") + " "
@@ -166,7 +166,7 @@ func TestMan(t *testing.T) {
 		}
 		for flag := range strings.FieldsSeq(string(out)) {
 			if flag != "--help" && flag != "--help-all" && !strings.Contains(plain, flag+" ") && !strings.Contains(plain, flag+`"`) {
-				t.Errorf("the page lacks %s of %s", flag, name)
+				t.Errorf("the page lacks %s, a flag of %s", flag, name)
 			}
 		}
 	}
@@ -179,7 +179,7 @@ func TestMan(t *testing.T) {
 		{"groff", "-ww", "-man", "-z"},
 	} {
 		if _, err := exec.LookPath(linter[0]); err != nil {
-			t.Logf("%s is not installed: the page is not checked by it", linter[0])
+			t.Logf("%s is not installed, so it did not check the page", linter[0])
 			continue
 		}
 		linters++
@@ -188,13 +188,13 @@ func TestMan(t *testing.T) {
 		cmd.Stderr = &complaints
 		out, err := cmd.Output()
 		if linter[0] == "mandoc" {
-			complaints.Write(out) // the linter prints what it finds
+			complaints.Write(out) // the linter prints any problems
 		}
 		if err != nil || complaints.Len() > 0 {
 			t.Errorf("%s: %v\n%s", linter, err, &complaints)
 		}
 	}
 	if linters == 0 {
-		t.Skip("no linter of manual pages is installed")
+		t.Skip("there is no linter for manual pages")
 	}
 }

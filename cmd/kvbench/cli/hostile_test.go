@@ -41,12 +41,12 @@ func many(n int, format string) string {
 	return b.String()
 }
 
-// nested returns inner preceded by n times open and followed by n times end.
+// nested returns inner between n copies of open and n copies of end.
 func nested(n int, open, inner, end string) string {
 	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 }
 
-// Commands that read a file, without the file's name.
+// These commands read a file. The file's name is to be appended.
 var (
 	vetOf     = []string{"vet"}
 	kvcacheOf = []string{"kvcache", "--model"}
@@ -55,8 +55,8 @@ var (
 	releaseOf = []string{"plan", "--model", "qwen3_8b", "--isl", "16", "--page_size", "16", "--releases"}
 )
 
-// hostile lists files that take a lot of time or memory to read unless limits stop
-// that. want is the beginning of stderr.
+// hostile lists files that would take a lot of time or memory to read if there were no
+// limits. want is the beginning of stderr.
 var hostile = []struct {
 	name, file string
 	text       func() string
@@ -154,11 +154,12 @@ var hostile = []struct {
 var passes = []string{"yaml huge scalar", "cue costly pattern", "config.json wide rows", "config.json distinct rows"}
 
 // TestHostileFiles checks that each hostile file is rejected with its name and the
-// reason, unless it is valid, and that none takes a lot of processor time or memory.
-// Unless KVBENCH_FULL is set, only one of the commands reads each file.
+// reason, unless the file is valid. It also checks that no file takes a lot of processor
+// time or memory. Unless KVBENCH_FULL is set, it tries only one of the commands for each
+// file.
 func TestHostileFiles(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	for i, test := range hostile {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
@@ -182,13 +183,13 @@ func TestHostileFiles(t *testing.T) {
 					code = 0
 				}
 				if !strings.HasPrefix(r.stderr, test.want) || r.code != code {
-					t.Errorf("%s: exit code %d in %v; said %.500q, want %d and %q", command[0], r.code, r.took, r.stderr, code, test.want)
+					t.Errorf("%s: exit code %d in %v, stderr %.500q; want %d and %q", command[0], r.code, r.took, r.stderr, code, test.want)
 				}
 				if n := strings.Count(r.stderr, "\n"+test.file) + 1; n > 21 {
-					t.Errorf("%s: told of %d problems", command[0], n)
+					t.Errorf("%s: %d problems were reported", command[0], n)
 				}
 				if n := len(r.stderr); n > 30_000 {
-					t.Errorf("%s: said %d bytes", command[0], n)
+					t.Errorf("%s: stderr has %d bytes", command[0], n)
 				}
 				if r.used > 10*time.Second {
 					t.Errorf("%s: took %v of processor time", command[0], r.used)
@@ -202,10 +203,10 @@ func TestHostileFiles(t *testing.T) {
 }
 
 // TestProblemsCounted checks that only the first twenty of many problems are shown,
-// followed by the number of the others.
+// followed by the number of remaining problems.
 func TestProblemsCounted(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	t.Parallel()
 	dir := t.TempDir()
@@ -223,7 +224,7 @@ func TestProblemsCounted(t *testing.T) {
 			}
 			r := limited(t, "1m", dir, append(slices.Clone(command), file)...)
 			if n := strings.Count("\n"+r.stderr, "\n"+file+":"); n != 21 || !strings.HasSuffix(r.stderr, file+": and 19980 more\n") {
-				t.Errorf("%s %s: %d problems, at the end %q", command[0], file, n, r.stderr[max(0, len(r.stderr)-80):])
+				t.Errorf("%s %s: %d problems, and stderr ends with %q", command[0], file, n, r.stderr[max(0, len(r.stderr)-80):])
 			}
 		}
 	}
@@ -234,7 +235,7 @@ func TestProblemsCounted(t *testing.T) {
 func TestModelsHostile(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	dir := t.TempDir()
 	for file, text := range map[string]string{
@@ -254,12 +255,12 @@ func TestModelsHostile(t *testing.T) {
 	}
 }
 
-// TestVetGoesOn checks that a file that takes too much is reported in its place, and
-// that the files before and after it are checked, in every format with KVBENCH_FULL and as
-// text otherwise.
+// TestVetGoesOn checks that vet continues after a file that takes too much time or
+// memory, and that it reports all files in order. With KVBENCH_FULL, it tries every
+// format; otherwise, it tries only text.
 func TestVetGoesOn(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes its time")
+		t.Skip("skipped, because it takes a long time")
 	}
 	dir := t.TempDir()
 	// This file has few values, so no other limit is exceeded first.
@@ -271,7 +272,8 @@ func TestVetGoesOn(t *testing.T) {
 	}
 	t.Run("models", func(t *testing.T) {
 		t.Parallel()
-		// b.cue and d.cue define architectures, and are not among the files to check.
+		// b.cue and d.cue define architectures, but the command does not name them as
+		// files to check.
 		r := limited(t, "500ms", dir, "vet", "--models", ".", "a.yaml", "e.yaml")
 		rest := r.stderr
 		for _, part := range []string{"b.cue: takes more than ", "d.cue: takes more than ", "a.yaml:1:16: ", "e.yaml:1:16: "} {
@@ -292,7 +294,7 @@ func TestVetGoesOn(t *testing.T) {
 		}
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			// Files that define architectures are read an additional time for that.
+			// --models reads the files that define architectures an additional time.
 			r := limited(t, "500ms", dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {

@@ -20,7 +20,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// start holds the files that init writes.
+// start contains the files that init writes.
 //
 //go:embed start/*
 var start embed.FS
@@ -33,14 +33,14 @@ var startFiles = []struct{ to, from string }{
 	{".pre-commit-config.yaml", "pre-commit-config.yaml"},
 }
 
-// The CUE module that init creates. Editors and the cue command find the schema in
-// cue.mod/pkg, without network access.
+// These constants describe the CUE module that init creates. Editors and the cue command
+// find the schema in cue.mod/pkg, without network access.
 const (
 	startModule = "module: \"models.example@v0\"\nlanguage: version: \"v0.17.0\"\n"
 	schemaDir   = "cue.mod/pkg/kvbench.internal/cue"
 )
 
-// initCmd writes a starting point for authors.
+// initCmd writes the files to start from when adding a model or an architecture.
 func (a *app) initCmd() *command {
 	return &command{
 		name:  "init",
@@ -85,12 +85,12 @@ func (a *app) init(_ context.Context, c *command) error {
 		files[to] = text
 		order = append(order, to)
 	}
-	// All or nothing: look for existing files first, and if a later step fails, remove
-	// everything created so far.
+	// Write all files or none. Look for existing files first, and if a later step fails,
+	// remove everything created so far.
 	if info, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diag.Errorf(diag.Pos{File: dir}, "%v", diag.Cause(err))
 	} else if err == nil && !info.IsDir() {
-		return diag.Errorf(diag.Pos{File: dir}, "is not a folder: nothing was written")
+		return diag.Errorf(diag.Pos{File: dir}, "is not a folder; nothing written")
 	}
 	var errs diag.List
 	for _, name := range order {
@@ -164,8 +164,9 @@ func (a *app) initLike(c *command, name string, from data.Origin) error {
 	return err
 }
 
-// makeDirs creates a folder and its missing parents, and returns those it created.
-// Below root, no folder may be a symbolic link, because it could lead elsewhere.
+// makeDirs creates a folder and its missing parents, and returns the folders that it
+// created. Below root, no folder may be a symbolic link, because the link could lead
+// elsewhere.
 func makeDirs(root, dir string) (made []string, err error) {
 	for d := dir; d != root; d = filepath.Dir(d) {
 		if info, err := os.Lstat(d); err == nil && info.Mode()&fs.ModeSymlink != 0 {

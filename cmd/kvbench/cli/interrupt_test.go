@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestInterrupt checks that an interrupt ends a command that waits for a file at once,
-// with exit code 130.
+// TestInterrupt checks that an interrupt immediately ends a command that waits for a
+// file, with exit code 130.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("kvbench", "plan", "--model", "../../../examples/model_deepseek_r1.yaml", "--model_config", "/dev/stdin")
@@ -22,13 +22,14 @@ func TestInterrupt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// This is more than a pipe holds, so the command is reading once Write returns.
+	// This is more than fits in a pipe, so the command has started to read when Write
+	// returns.
 	if _, err := w.Write(bytes.Repeat([]byte("#\n"), 512<<10)); err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
 	cmd.Process.Signal(os.Interrupt)
-	// Without it, the command would end with another code.
+	// If the interrupt did not end the command, the exit code would be different.
 	err = cmd.Wait()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != 130 {
@@ -36,8 +37,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestInterruptMatrix checks that an interrupt leaves no files, whether kvbench
-// is writing matrices or waiting for a trace.
+// TestInterruptMatrix checks that an interrupt does not leave any files behind, whether
+// kvbench is writing matrices or waiting for a trace.
 func TestInterruptMatrix(t *testing.T) {
 	t.Parallel()
 	for _, waits := range []bool{true, false} {

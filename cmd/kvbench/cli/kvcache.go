@@ -72,7 +72,7 @@ func (a *app) kvcachePage(c *command) error {
 	return errs.Err()
 }
 
-// showView prints the command's view of each configuration, separated by blank lines.
+// showView prints the command's view for each plan, separated by blank lines.
 func (a *app) showView(_ context.Context, c *command) error {
 	return a.quantities(c, false, func(i int, pl *plan.Plan) error {
 		if i > 0 {

@@ -114,11 +114,11 @@ func (a *app) launch(_ context.Context, c *command) error {
 	}
 	for _, option := range schema.Keys(in.Launch) {
 		if f := a.schema.Field(schema.LaunchSection + "." + option); !format.Reads(option) {
-			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s: --format %s does not use it", f.Path, name)})
+			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s has no effect, because --format %s does not use it", f.Path, name)})
 		}
 	}
 	if _, _, ok := c.value(nixlbenchName); ok && format.Program != nil {
-		a.printOnce([]*diag.Diag{diag.Notef(diag.Pos{}, "--%s: --format %s does not use it", nixlbenchName, name)})
+		a.printOnce([]*diag.Diag{diag.Notef(diag.Pos{}, "--%s has no effect, because --format %s does not use it", nixlbenchName, name)})
 	}
 	if len(in.Plans) == 0 {
 		return errShown
@@ -132,7 +132,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 	return nil
 }
 
-// listed returns the names of the formats and what they are for.
+// listed returns the name of each format and what it is for.
 func (f *flagSpec) listed(s *schema.Schema) string {
 	text := ""
 	for i, name := range f.values {
@@ -144,7 +144,7 @@ func (f *flagSpec) listed(s *schema.Schema) string {
 	return text
 }
 
-// finished returns a function that reports whether a run is in the --resume file.
+// finished returns a function that reports whether the --resume file contains a run.
 func (a *app) finished(c *command) (func(hash string) bool, error) {
 	file, from, ok := c.value("resume")
 	if !ok {
@@ -167,8 +167,8 @@ func (a *app) finished(c *command) (func(hash string) bool, error) {
 	}, nil
 }
 
-// launchOptions returns the options of the launch sections of all configurations, which
-// must not contradict each other, because all of them become one job.
+// launchOptions returns the launch options of all configurations. Because all
+// configurations become one job, their options must not contradict each other.
 func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 	configs, _ := a.configs(c) // prepare reports the error
 	options := map[string]data.Fact{}
@@ -177,7 +177,7 @@ func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 		for _, name := range schema.Keys(cfg.Launch) {
 			v := cfg.Launch[name]
 			if other, ok := options[name]; ok && other.Text() != v.Text() {
-				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s: a job can have only one value", schema.LaunchSection, name,
+				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s, but a job can have only one value", schema.LaunchSection, name,
 					diag.Printable(v.Text()), diag.Printable(other.Text()), diag.Printable(of[name].File)).
 					WithHint("set it with --%s, or write a job for each", a.schema.Field(schema.LaunchSection+"."+name).Flag)
 			}
@@ -201,7 +201,7 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 	if err != nil {
 		return err
 	}
-	a.endsGracefully() // so that no part of the folder is left behind
+	a.endsGracefully() // so that an interrupt does not leave part of the folder behind
 	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*.partial")
 	if err != nil {
 		return cannotWrite(dir, err)

@@ -44,7 +44,7 @@ func (j *job) launchPair(out string, more ...string) {
 		"--backend", "UCX", "--source", "memory", "--destination", "memory"}, more...)...)
 }
 
-// ends requires a job to fail within a time, and to print one line.
+// ends checks that a job fails within a time limit, and that its output matches want.
 func (j *job) ends(out, want string, limit time.Duration) {
 	j.Helper()
 	begun := time.Now()
@@ -57,7 +57,7 @@ func (j *job) ends(out, want string, limit time.Duration) {
 	}
 }
 
-// TestLaunchEtcdSick checks that a job ends within its limit if etcd never has a quorum.
+// TestLaunchEtcdSick checks that a job ends within its time limit if etcd never has a quorum.
 func TestLaunchEtcdSick(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
@@ -69,8 +69,8 @@ func TestLaunchEtcdSick(t *testing.T) {
 	}
 }
 
-// TestLaunchEtcdDies checks that a job ends if etcd ends during a point, and if an etcd that
-// the user specified ends.
+// TestLaunchEtcdDies checks that a job ends if the etcd that it started is killed during a
+// point.
 func TestLaunchEtcdDies(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)

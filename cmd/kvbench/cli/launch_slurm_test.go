@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// slurmPrograms lists the programs that a cluster on one machine needs, and etcd.
+// slurmPrograms lists the programs that a cluster on one machine needs.
 var slurmPrograms = []string{"munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo"}
 
-// startSlurm starts a cluster with two nodes on the loopback interface, which ends with
-// the test.
+// startSlurm starts a cluster with two nodes on the loopback interface, and stops it at
+// the end of the test.
 func startSlurm(j *job) {
 	for _, p := range slurmPrograms {
 		if _, err := exec.LookPath(p); err != nil {
@@ -77,7 +77,7 @@ PartitionName=main Nodes=n1,n2 Default=YES State=UP
 		if err := cmd.Start(); err != nil {
 			j.Fatal(err)
 		}
-		j.Cleanup(func() { // in the reverse order
+		j.Cleanup(func() { // programs are stopped in the reverse order
 			cmd.Process.Signal(os.Interrupt)
 			done := make(chan bool)
 			go func() { cmd.Wait(); close(done) }()
@@ -161,7 +161,7 @@ func TestLaunchSlurm(t *testing.T) {
 	j.must("asio", "sbatch", "--wait", "job.sbatch")
 	collect("asio", "asio: note: 1 result, 1 ok\n")
 
-	// One point fails, the other runs.
+	// One point fails, and the other one succeeds.
 	j.env = append(j.env, "FAKE_FAULT=late", "FAKE_WHEN=max_batch_size=4")
 	launch("half", "--isl", "256,512", "--backend", "POSIX")
 	if out, err := j.run("half", "sbatch", "--wait", "job.sbatch"); err == nil {
@@ -169,7 +169,7 @@ func TestLaunchSlurm(t *testing.T) {
 	}
 	collect("half", "kvbench: point 0001 (QWEN3_8B): failed: nixlbench exited with code 1: exchange failed\nhalf: note: 2 results, 1 ok, 1 failed\n")
 
-	// The results of a canceled job so far are kept.
+	// The results that a canceled job already has are not lost.
 	j.env = append(j.env, "FAKE_FAULT=hang", "FAKE_WHEN=max_batch_size=8")
 	launch("long", "--isl", "256,512", "--backend", "POSIX")
 	id := strings.TrimSpace(j.must("long", "sbatch", "--parsable", "job.sbatch"))

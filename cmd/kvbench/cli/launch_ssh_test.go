@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// startSSH starts a server on the loopback interface, which ends with the test, and makes
-// jobs reach it as hosts one and two.
+// startSSH starts a server on the loopback interface, and stops it at the end of the
+// test. Jobs reach the server under the host names one and two.
 func (j *job) startSSH() {
 	j.Helper()
 	server, err := exec.LookPath("sshd")
@@ -66,7 +66,7 @@ func (j *job) startSSH() {
 	j.Fatalf("sshd does not answer: %v\n%s", err, out)
 }
 
-// setup returns a command that sets, on another host, the variables of the test.
+// setup returns a command that sets some of the test's variables on another host.
 func (j *job) setup(names ...string) string {
 	text := "export PATH='" + filepath.Join(j.dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH") + "' GORACE=" + raceOptions
 	for _, v := range j.env {
@@ -104,7 +104,7 @@ func TestLaunchSSH(t *testing.T) {
 		t.Errorf("a value was executed: %q exist", found)
 	}
 
-	// The initiator runs on the first host, the target on the second.
+	// The initiator runs on the first host, and the target on the second.
 	if err := os.Remove(filepath.Join(j.dir, "bin", "nixlbench")); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,8 @@ func TestLaunchSSH(t *testing.T) {
 		t.Error(text)
 	}
 
-	// Only ssh knows the names of these hosts, and nixlbench needs digits for ASIO.
+	// Only ssh can resolve the names of these hosts, but for ASIO, nixlbench needs a
+	// numeric address.
 	j.must(".", append([]string{"kvbench", "launch", "--format", "sh", "-o", "asio", "--runtime_type", "ASIO", "--setup", j.setup("FAKE_ETCD")}, pair...)...)
 	want := "the address of one was not found: specify it with --asio_address; the job ends\n"
 	if text, err := j.run(".", filepath.Join(j.dir, "asio/job.sh")); err == nil || text != want {
@@ -135,7 +136,7 @@ func TestLaunchSSH(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The job's group is in the arguments of its processes.
+	// The arguments of a job's processes contain the name of its group.
 	running := func() string {
 		logs, _ := filepath.Glob(filepath.Join(j.dir, "stop/logs/*"))
 		if len(logs) != 1 {

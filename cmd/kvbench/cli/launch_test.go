@@ -14,7 +14,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// hostileNames are names with special meanings for shells, schedulers and templates.
+// hostileNames are names that contain characters with special meanings for shells,
+// schedulers and templates.
 var hostileNames = []string{
 	"a b", "it's", `say "hi"`, "line\nbreak", "$(touch owned)", "`touch owned`", "-rf", "$HOME", `back\slash`, "*", "{{.}}", "#x", "~", "ü", "%s",
 	"tab\there", "a;touch owned", "'; touch owned; '", `"; touch owned; "`, "!x", "\x1b[31m", "a=b", "--",
@@ -62,7 +63,7 @@ func (j *job) run(in string, argv ...string) (string, error) {
 	return string(out), err
 }
 
-// must is like run, but the command must succeed.
+// must is like run, but fails the test if the command fails.
 func (j *job) must(in string, argv ...string) string {
 	j.Helper()
 	out, err := j.run(in, argv...)
@@ -75,8 +76,8 @@ func (j *job) must(in string, argv ...string) string {
 // jobFormats are the formats whose jobs run all points.
 var jobFormats = []string{"sh", "toml", "mpi", "slurm", "k8s", "compose"}
 
-// start runs a job with the given format until it ends and its logs are in its folder. The
-// folder's path is absolute.
+// start runs a job with the given format, and returns when the job has ended and its logs are
+// in its folder, dir. dir must be an absolute path.
 func (j *job) start(format, dir string) (string, error) {
 	switch format {
 	case "slurm":
@@ -137,7 +138,7 @@ printf '%s' "${UCX_NET_DEVICES-}" >"$TOP/nics"
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nvidia-smi"), "#!/bin/bash\necho 'GPU 0: fake'\n")
 }
 
-// words reads a file with words, each followed by a NUL character.
+// words reads a file of words, each followed by a NUL character.
 func (j *job) words(name string) []string {
 	j.Helper()
 	text, err := os.ReadFile(filepath.Join(j.dir, name))
@@ -147,8 +148,8 @@ func (j *job) words(name string) []string {
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
 }
 
-// TestLaunchHostile checks that every value reaches nixlbench unchanged: with KVBENCH_FULL in
-// every format, otherwise in one format.
+// TestLaunchHostile checks that every value reaches nixlbench unchanged. With
+// KVBENCH_FULL, it tries every format; otherwise, it tries only one.
 func TestLaunchHostile(t *testing.T) {
 	startsMany(t)
 	t.Parallel()
@@ -236,7 +237,7 @@ func TestLaunchHostile(t *testing.T) {
 					t.Errorf("%s with %q: %s is %q", format, name, file, text)
 				}
 			}
-			// Logs and results survive such names, too.
+			// Such names must not break the logs and the results either.
 			if text, _ := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "--", out); !strings.HasSuffix(text, ": note: 1 result, 1 suspect\n") {
 				t.Errorf("collecting %q: %s", out, text)
 			}
@@ -250,8 +251,8 @@ func TestLaunchHostile(t *testing.T) {
 	})
 }
 
-// TestLaunchPyxis checks the options of srun for a container: images in the notation of
-// pyxis, mounts, and the names of secrets.
+// TestLaunchPyxis checks srun's options for a container: images in pyxis notation, mounts, and
+// the names of secrets.
 func TestLaunchPyxis(t *testing.T) {
 	startsMany(t)
 	t.Parallel()
@@ -314,8 +315,8 @@ func TestLaunchPyxis(t *testing.T) {
 	}
 }
 
-// TestLaunchFioHostile checks that folders reach fio unchanged: a third of them, or all of them
-// with KVBENCH_FULL.
+// TestLaunchFioHostile checks that the names of folders reach fio unchanged. With
+// KVBENCH_FULL, it tries all of the names; otherwise, it tries a third.
 func TestLaunchFioHostile(t *testing.T) {
 	startsMany(t)
 	t.Parallel()
@@ -348,7 +349,7 @@ printf '%s\0' "$PWD" "$@" "$KVBENCH_TEST_VAR" >"$TOP/argv"
 	}
 }
 
-// after returns the word after another.
+// after returns the word that follows a given word, or "".
 func after(words []string, word string) string {
 	if i := slices.Index(words, word); i >= 0 && i+1 < len(words) {
 		return words[i+1]
@@ -392,7 +393,7 @@ func TestLaunchShellcheck(t *testing.T) {
 			}
 		}
 	}
-	// Five formats have 9, Kubernetes 4 for each of three jobs, and fio 2.
+	// Five formats have 9 scripts, Kubernetes has 4 for each of three jobs, and fio has 2.
 	if want := 5*9 + 3*4 + 2; n != want {
 		t.Errorf("%d scripts were checked, want %d", n, want)
 	}
@@ -443,7 +444,7 @@ func launchSweep(t *testing.T, format string, n int) {
 	if len(list) != n || len(hashes) != n {
 		t.Errorf("%d results with %d hashes, want %d", len(list), len(hashes), n)
 	}
-	// kvbench profile has the same points.
+	// kvbench profile with the same flags has the same points, so it has none left to run.
 	cmd := j.must(".", append([]string{"kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0"}, sweep...)...)
 	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != n {
 		t.Errorf("profile --resume ran %d more\n%s", len(list)-n, cmd)
@@ -483,7 +484,7 @@ func TestLaunchKubernetes(t *testing.T) {
 }
 
 // TestLaunchSecrets checks that no file of a job contains a secret, and that the job
-// takes it from the environment.
+// reads the secret from the environment.
 func TestLaunchSecrets(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
@@ -491,7 +492,7 @@ func TestLaunchSecrets(t *testing.T) {
 	j.must(".", "kvbench", "launch", "--format", "sh", "-o", "job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64",
 		"--backend", "AZURE_BLOB", "--azure_blob_connection_string", "geheim-1", "--obj_secret_key", "geheim-2")
 	if text, err := j.run(".", "grep", "-r", "geheim", "job"); err == nil {
-		t.Errorf("a secret is in the job: %s", text)
+		t.Errorf("the job contains a secret: %s", text)
 	}
 	text, err := j.run(".", filepath.Join(j.dir, "job/job.sh"))
 	if err == nil || !strings.Contains(text, ": the environment variable AWS_SECRET_ACCESS_KEY, which holds a secret, is not set: set it, for example with --setup\n") {
@@ -507,15 +508,16 @@ func TestLaunchSecrets(t *testing.T) {
 		t.Errorf("with the secret: %v\n%s", err, text)
 	}
 	if text, err := j.run(".", "grep", "-r", "it's", "job/logs"); err == nil {
-		t.Errorf("a secret is in the logs: %s", text)
+		t.Errorf("the logs contain a secret: %s", text)
 	}
 }
 
-// TestLaunchFio runs jobs with a real fio: a read through the page cache, and a write.
+// TestLaunchFio runs two jobs with a real fio. One reads through the page cache, and the
+// other writes.
 func TestLaunchFio(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("fio"); err != nil {
-		t.Skip("fio is not installed: no job was run with it")
+		t.Skip("fio is not installed, so no job was run with it")
 	}
 	j := newJob(t)
 	for _, direction := range [][]string{{"file", "memory"}, {"memory", "file"}} {
@@ -554,7 +556,7 @@ func TestLaunchMPI(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
 	if _, err := exec.LookPath("mpirun"); err != nil {
-		t.Skip("mpirun is not installed: no job was run with it")
+		t.Skip("mpirun is not installed, so no job was run with it")
 	}
 	if err := os.Mkdir(filepath.Join(j.dir, "meet"), 0o755); err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ func (a *app) manCmd() *command {
 	}
 }
 
-// builtOn returns the date of the commit that the program was built from or, because
-// a page must have a date, today's date if the commit is unknown.
+// builtOn returns the date of the commit that the program was built from. If the commit
+// is unknown, it returns today's date, because a manual page must have a date.
 func builtOn() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -38,7 +38,7 @@ func builtOn() string {
 }
 
 // manPage returns the help of all commands as a manual page for section 1, written with the
-// macros of man(7). Flags that several commands share are described once.
+// macros of man(7). It describes flags that several commands share only once.
 func manPage(cmds []*command, date string) string {
 	m := &manual{}
 	fmt.Fprintf(m, ".TH %q 1 %q %q \"User Commands\"\n", strings.ToUpper(program), date, program)
@@ -58,7 +58,7 @@ func manPage(cmds []*command, date string) string {
 		m.command(c, cmds)
 	}
 	m.macro("SH", "FLAGS")
-	m.text(fmt.Sprintf("Flags that several commands share. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
+	m.text(fmt.Sprintf("Several commands share these flags. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
 	for _, group := range groups(sharedFlags(cmds)) {
 		m.macro("SS", group[0].group)
 		m.flags(group)
@@ -104,10 +104,10 @@ func (f *flagSpec) same(other *flagSpec) bool {
 	return f.head() == other.head() && f.group == other.group && f.describe() == other.describe()
 }
 
-// manual is a manual page being written.
+// manual is a manual page that is being written.
 type manual struct{ strings.Builder }
 
-// macro writes a line with a macro and its arguments.
+// macro writes a line that contains a macro and its arguments.
 func (m *manual) macro(name string, args ...string) {
 	m.WriteString("." + name)
 	for _, arg := range args {

@@ -24,7 +24,7 @@ import (
 // groupWorkload is a heading in the help.
 const groupWorkload = "Requests and workers"
 
-// The names of configuration fields in formulas, and units of numbers.
+// These are names of configuration fields in formulas, and units of numbers.
 const (
 	lengthField   = "isl"
 	requestsField = "num_requests"
@@ -60,10 +60,10 @@ func (a *app) matrixCmd() *command {
 	}
 }
 
-// maxCacheBlocks is the maximum number of blocks in all prefix caches.
+// maxCacheBlocks is the maximum number of blocks in all prefix caches together.
 const maxCacheBlocks = 1 << 22
 
-// workload holds the values of the command's own flags.
+// workload contains the values of the command's own flags.
 type workload struct {
 	trace                  string
 	lengths                requests.Lengths // nil if the configuration sets the length
@@ -88,8 +88,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	}
 	defer done()
 
-	// An interrupt takes effect after the current request. If that request never arrives, it
-	// takes effect soon anyway, and a second interrupt takes effect immediately.
+	// An interrupt takes effect after the current request, or after a second if that
+	// request has not arrived by then. A second interrupt takes effect immediately.
 	a.endsGracefully()
 	defer context.AfterFunc(ctx, func() {
 		a.graceful.Store(false)
@@ -119,8 +119,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	return a.showMatrices(first, g, totals, name)
 }
 
-// workload reads the command's own flags. It sets the length in the configuration to that
-// of the first request, because a configuration cannot describe how lengths vary.
+// workload reads the command's own flags. It sets the configuration's length to the
+// length of the first request, because a configuration cannot describe how lengths vary.
 func (a *app) workload(c *command) (*workload, error) {
 	w := &workload{}
 	var errs diag.List
@@ -163,7 +163,7 @@ func (a *app) workload(c *command) (*workload, error) {
 		}
 	}
 	if _, _, ok := c.value("seed"); ok && len(errs) == 0 && (w.lengths == nil || !requests.Drawn(w.lengths)) {
-		a.print.Print(diag.Notef(diag.Pos{}, "--seed has no effect: the lengths of the requests are not drawn at random"))
+		a.print.Print(diag.Notef(diag.Pos{}, "--seed has no effect, because the lengths of the requests are not drawn at random"))
 	}
 	return w, errs.Err()
 }
@@ -182,8 +182,8 @@ func (a *app) batchMemory(c *command) (int64, error) {
 	return 0, d.HintUnlessEmpty(a.schema.NumberHint(bytesUnit, text))
 }
 
-// generator returns a generator, the transfer for one request, and that request. There must
-// be only one model and one configuration.
+// generator returns a generator, the transfer for one request, and that request. It
+// returns an error unless there is exactly one model and one configuration.
 func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *plan.Transfer, req *plan.Request, err error) {
 	fail := func(err error) (*matrix.Generator, *plan.Transfer, *plan.Request, error) { return nil, nil, nil, err }
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
@@ -198,7 +198,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *pl
 	cfg := job.Config
 	if w.trace != "" {
 		if old := cfg.Values[lengthField]; old.Origin.Given() {
-			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect: the trace already contains the lengths of the requests", lengthField))
+			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect, because the trace already contains the lengths of the requests", lengthField))
 		}
 		cfg.Values[lengthField] = data.Fact{Value: formula.Number(1), Origin: data.Origin{Kind: data.FromCommand, Name: c.name}}
 	}
@@ -235,7 +235,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *pl
 	return g, mover.First, job.Request, nil
 }
 
-// requests returns the source of the requests, and a function that closes it.
+// requests returns the source of the requests, and a function that closes the source.
 func (a *app) requests(w *workload, g *matrix.Generator, req *plan.Request) (requests.Source, func(), error) {
 	v := req.Config.Values[requestsField]
 	number, _ := v.Num.Int64()
@@ -311,16 +311,16 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect without a prefix cache").
 			WithHint("set its size with --%s", memoryField))
 	case t.Known > 0 && g.CacheBlocks == 0:
-		a.print.Print(diag.Notef(diag.Pos{}, "%s holds fewer than %d tokens, so the prefix cache stays empty", memory, requests.BlockTokens))
+		a.print.Print(diag.Notef(diag.Pos{}, "%s has room for fewer than %d tokens, so the prefix cache stays empty", memory, requests.BlockTokens))
 	case g.CacheBlocks > 0 && t.Known == 0:
-		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, nothing is known to be in the prefix cache: %s has no effect", memory))
+		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, the contents of the prefix cache are unknown, so %s has no effect", memory))
 	}
 	if t.Large > 0 {
 		a.print.Print(diag.Notef(diag.Pos{}, "%d of %d requests move more than --max_batch_memory, %s; each has its own matrix", t.Large, t.Requests, diag.Bytes(w.maxBatch)))
 	}
 }
 
-// showMatrices prints what was written.
+// showMatrices prints a summary of the matrices and the folder that contains them.
 func (a *app) showMatrices(first *plan.Transfer, g *matrix.Generator, t *matrix.Totals, name string) error {
 	view := a.schema.View("matrix")
 	var out bytes.Buffer
@@ -410,7 +410,7 @@ func (d *newFolder) discard() { os.RemoveAll(d.temp) }
 func (d *newFolder) close() error {
 	err := mayCreate(d.name)
 	if err == nil {
-		os.Remove(d.name) // if it is an empty folder
+		os.Remove(d.name) // this removes only an empty folder
 		if err = os.Rename(d.temp, d.name); err != nil {
 			err = cannotWrite(d.name, err)
 		}

@@ -12,15 +12,16 @@ import (
 	"kvbench/engine/plan"
 )
 
-// How certain kvbench is about a model's cache in an engine.
+// These words describe how certain kvbench is about a model's cache in an engine.
 const (
 	cacheKnown   = "known"
 	cacheDoubted = "not certain"
 	cacheRefused = "refused"
 )
 
-// inEngines returns doubts about a model's cache, keyed by engine. If an engine has no entry,
-// the cache is certain. The map is nil if the architecture does not describe its layers.
+// inEngines returns the doubts about a model's cache, keyed by engine. If an engine has
+// no entry, kvbench is certain about the cache in that engine. The map is nil if the
+// architecture does not describe its layers.
 func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planners *plan.Planners) (map[string]plan.Doubt, error) {
 	cfg, err := loader.Config("", nil, c.name, nil)
 	if err != nil {
@@ -60,8 +61,8 @@ func enginesCell(doubts map[string]plan.Doubt, engines []string) string {
 	}
 }
 
-// enginesValue returns the certainty for each engine, and the reasons, as a value for
-// JSON.
+// enginesValue returns, as a value for JSON, how certain kvbench is about a model's cache
+// in each engine, and the reasons for any doubts.
 func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any {
 	all := map[string]any{}
 	for _, engine := range engines {
@@ -78,8 +79,8 @@ func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any
 	return all
 }
 
-// modelsCSV writes a row for each model. Only JSON and text contain the reasons for doubts,
-// because cells should be short.
+// modelsCSV writes a row for each model. It omits the reasons for doubts, which are in
+// the JSON and text formats, because cells should be short.
 func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) error {
 	out := csv.NewWriter(w)
 	out.Write(slices.Concat(labels, []string{"from"}, engines, []string{"unverified", countedFor}))
@@ -129,7 +130,7 @@ func (l *doubtfuls) add(model string, doubts map[string]plan.Doubt, engines []st
 	}
 }
 
-// write prints the doubts, sorted by engine, with the models to which each applies.
+// write prints the doubts, sorted by engine, each with the models to which it applies.
 func (l doubtfuls) write(w io.Writer) {
 	slices.SortStableFunc(l, func(a, b doubtful) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
 	for i, d := range l {

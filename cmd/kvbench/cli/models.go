@@ -120,7 +120,7 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 	}
 	engines := plan.Engines(a.schema)
 	var doubts doubtfuls
-	// If all models are bundled, the column would only widen the table.
+	// If all models are bundled, omit the "from" column, which would only widen the table.
 	showFrom := slices.ContainsFunc(entries, func(e model.Entry) bool { return !e.Bundled })
 	line := func(cells []string, engines, from string) {
 		cells = append(cells, engines)
@@ -196,8 +196,8 @@ func orDash(s string) string {
 	return s
 }
 
-// unverified returns the quantities that checks mark as unverified, because they come from a
-// single source.
+// unverified returns the quantities that are marked as unverified in checks, because
+// their values come from a single source.
 func unverified(checks []schema.Check) []string {
 	var list []string
 	for _, c := range checks {

@@ -143,8 +143,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	}
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
-		// The exit code is not enough: it is 1 even if nixlbench prints its
-		// flags.
+		// The exit code does not help, because it is 1 even if nixlbench prints its flags.
 		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
 			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
@@ -213,7 +212,7 @@ func writeRelease(out *bytes.Buffer, in *nixlbench.Installed) error {
 }
 
 // addReleases adds the releases in the --releases file to the known releases. It runs before
-// flags are parsed, because the releases determine which flags there are.
+// flags are parsed, because the set of flags depends on the releases.
 func (a *app) addReleases(args []string) error {
 	file := fileOf(args, releasesFlag().name)
 	if file == "" {
@@ -231,8 +230,8 @@ func (a *app) addReleases(args []string) error {
 	return nil
 }
 
-// fileOf returns the file that the arguments or the environment set for a flag, before flags
-// are parsed.
+// fileOf returns the value that the arguments or the environment set for a flag that is a
+// file name. It works before flags are parsed.
 func fileOf(args []string, flag string) string {
 	for i, arg := range args {
 		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")

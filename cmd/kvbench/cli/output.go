@@ -44,7 +44,7 @@ func (s *stdout) keep(err error) error {
 type output struct {
 	io.Writer
 	name string   // the name of the file; "" for stdout
-	temp *os.File // the temporary file, unless the output is a device or a pipe
+	temp *os.File // the temporary file; nil if the output is written directly
 	// isNew makes close fail if a file with that name exists by then.
 	isNew bool
 }
@@ -57,10 +57,10 @@ func (a *app) open(c *command) (*output, error) {
 	}
 	old, _ := os.Stat(name)
 	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
-		return &output{Writer: a.stdout}, nil // /dev/stdout, which may be positioned at the end of a file
+		return &output{Writer: a.stdout}, nil // the file is stdout, whose position may be at the end of the file
 	}
-	// A device or a pipe is written to directly, and a file opened by the shell,
-	// such as /dev/fd/3, is appended to.
+	// Write directly to a device or a pipe, and append to a file that the shell opened,
+	// such as /dev/fd/3.
 	if old != nil && (!old.Mode().IsRegular() || input.Inherited(name)) {
 		if old.IsDir() {
 			return nil, cannotWrite(name, syscall.EISDIR)
@@ -102,7 +102,8 @@ func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("use the file it points to")
 	}
-	// Process IDs are not unique: they are reused, especially in containers.
+	// The name also contains the time, because process IDs are reused, especially in
+	// containers.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
 	a.takeSignals()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -113,7 +114,7 @@ func (a *app) create(name string) (*output, error) {
 	return &output{Writer: f, name: name, temp: f}, nil
 }
 
-// createNew writes a file that must not exist yet.
+// createNew writes a new file, which must not exist yet.
 func (a *app) createNew(name string, text []byte) error {
 	o, err := a.create(name)
 	if err != nil {
@@ -127,8 +128,8 @@ func (a *app) createNew(name string, text []byte) error {
 	return o.close()
 }
 
-// Write writes to the output. Errors contain the final name of the file, not that of
-// the temporary file.
+// Write writes to the output. Errors contain the final name of the file instead of the
+// name of the temporary file.
 func (o *output) Write(text []byte) (int, error) {
 	n, err := o.Writer.Write(text)
 	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
@@ -185,7 +186,7 @@ func linkNew(from, to string) error {
 	case errors.Is(err, fs.ErrExist):
 		return err
 	}
-	return os.Rename(from, to) // a file system that does not support links
+	return os.Rename(from, to) // the file system may not support links
 }
 
 func isThere(name string) error {

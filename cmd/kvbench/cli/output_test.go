@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestStdoutFull checks that every command whose output is lost fails with an error.
+// TestStdoutFull checks that commands fail with an error if they cannot write their output.
 func TestStdoutFull(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -24,6 +24,7 @@ func TestStdoutFull(t *testing.T) {
 		}
 	}
 	write("wrong.yaml", "model_name: [\n")
+	write("engine.log", "Available KV cache memory: 1.00 GiB\nGPU KV cache size: 7,280 tokens\n")
 	write("config.json", `{"model_type": "qwen3", "architectures": ["x"], "torch_dtype": "bfloat16", "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 1, "hidden_size": 1}`)
 	if out, err := command(dir, "profile", "--model", "qwen3-8b", "--isl", "256", "--page_size", "64", "--backend", "POSIX", "--output", "r.jsonl").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -37,6 +38,9 @@ func TestStdoutFull(t *testing.T) {
 		"import config.json", "import config.json -o imported.yaml", "init mine", "vet --format json config.json", "vet --format github wrong.yaml",
 		"nixlbench", "nixlbench --format json", "nixlbench --cue", "report r.jsonl", "report --format csv r.jsonl", "report --format markdown r.jsonl", "report --format json r.jsonl",
 		"profile --backend POSIX" + plan, "profile --backend POSIX --output other.jsonl" + plan, "profile --dry_run --backend POSIX" + plan,
+		"tune --dry_run --backend POSIX" + plan, "launch --format sh --output job --backend POSIX" + plan,
+		"transfer --tp 2" + plan, "transfer --format json" + plan, "matrix --tp 2 --output matrices" + plan,
+		"verify --model qwen3-8b --engine vllm --engine_release 0.22.1 engine.log", "results ls r.jsonl", "results export r.jsonl", "results merge r.jsonl",
 	} {
 		var stderr strings.Builder
 		cmd := command(dir, strings.Fields(words)...)
@@ -55,7 +59,8 @@ func command(dir string, words ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestStdoutClosed checks that a command whose reader closes the pipe prints no error.
+// TestStdoutClosed checks that a command does not print an error if the reader of its
+// output closes the pipe.
 func TestStdoutClosed(t *testing.T) {
 	t.Parallel()
 	for _, words := range []string{"models", "schema config", "version", "models show qwen3_8b", "plan --model qwen3-8b --isl 1..100+1 --page_size 1 --format csv"} {

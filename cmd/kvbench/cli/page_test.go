@@ -23,9 +23,10 @@ type measuredPoint struct {
 	us                          float64 // the time of a request, divided by the number of threads
 }
 
-// surface returns n points of requests that start in 5 us, take 3.1 us for each I/O on one
-// backend and 12 us on the other, and move 42 and 11 GB/s. Times are up to 4% off, the same
-// in each run. Every 97th point is suspect.
+// surface returns n made-up points. A request needs 5 us to start. On one backend, it then
+// needs 3.1 us per I/O and reads 42 GB/s; on the other, it needs 12 us per I/O and reads 11
+// GB/s. Writes are 10% slower. Times differ from this by up to 4%, in the same way in every
+// run. Every 97th point is suspect.
 func surface(n int) []measuredPoint {
 	models, patterns := []string{"QWEN3_8B", "DEEPSEEK_R1", "LLAMA3.1_70B"}, []string{"block", "layer"}
 	list := make([]measuredPoint, n)
@@ -54,10 +55,10 @@ func surface(n int) []measuredPoint {
 	return list
 }
 
-// writePoints writes a results file of these points, in the form that kvbench profile writes.
-// As in the output of nixlbench, the average latency is that of an I/O, a request is posted and
-// transferred in its whole time, and it is prepared once for its 1,000 iterations. AIO
-// performs the I/O while it posts.
+// writePoints writes the points to a results file like those of kvbench profile. As in
+// the output of nixlbench, the average latency is the latency of an I/O, the time to post
+// and to transfer a request is the request's whole time, and a request is prepared only
+// once for its 1,000 iterations. With AIO, the I/O is performed while it is posted.
 func writePoints(t testing.TB, name string, points []measuredPoint) {
 	t.Helper()
 	dir := t.TempDir()
@@ -143,7 +144,7 @@ func writePage(t *testing.T, points []measuredPoint, args ...string) string {
 	return makePage(t, dir, append([]string{"report", file, "--format", "html"}, args...)...)
 }
 
-// makePage runs kvbench and saves what it prints as a page.
+// makePage runs kvbench, saves the page that it prints, and returns the page's path.
 func makePage(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("kvbench", args...)
@@ -168,7 +169,8 @@ type screen struct {
 	scheme string
 }
 
-// screens returns the screens of tests: one, or all with KVBENCH_FULL.
+// screens returns the screens for tests. With KVBENCH_FULL, these are all screens;
+// otherwise, it is only one.
 func screens() []screen {
 	all := []screen{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}}
 	if !full() {
@@ -177,8 +179,9 @@ func screens() []screen {
 	return all
 }
 
-// TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each in both
-// color schemes and on a narrow screen, prints them, and opens one page of 10,000 results.
+// TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each page in
+// both color schemes and on a narrow screen, prints the pages, and also opens a page of
+// 10,000 results.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -216,7 +219,8 @@ func TestPages(t *testing.T) {
 			if n := b.number(`document.querySelectorAll(".chart").length`); int(n) != test.charts {
 				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
 			}
-			// Each has marks, in colors that are not those of the grid and the text.
+			// All charts but one have marks, in colors other than the colors of the grid and
+			// the text.
 			if n := b.number(`[...document.querySelectorAll(".u-wrap canvas")].filter(c => {
 				const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
 				for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && Math.abs(d[i] - d[i + 2]) > 60) return true;
@@ -224,7 +228,7 @@ func TestPages(t *testing.T) {
 			}).length`); int(n) < test.charts-1 {
 				t.Errorf("%s: %v charts are drawn, want %d", what, n, test.charts-1)
 			}
-			// Above the charts, a wide screen shows all columns of each table.
+			// On a wide screen, all columns of each table above the charts are visible.
 			if got := b.text(`[...document.querySelectorAll("main > section .scroll:not(.tall)")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.getAttribute("aria-label") + " " + e.scrollWidth).join("|")`); screen.width > 1000 && got != "" {
 				t.Errorf("%s: the tables %s are cut off", what, got)
 			}
@@ -250,7 +254,7 @@ func fewPoints() []measuredPoint {
 	return list
 }
 
-// TestPageUse does what a reader of a page does: points at marks, filters points, uses the
+// TestPageUse uses a page as a reader would. It points at marks, filters points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
 	t.Parallel()
@@ -264,26 +268,26 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the choice is %q", got)
 	}
 
-	// The keyboard: the first mark from the left is the smallest I/O.
+	// Use the keyboard. The first mark from the left is the smallest I/O.
 	b.eval(`document.querySelector("#chart-bandwidth-by-size .plot").focus()`, nil)
 	readout := `document.querySelector("#chart-bandwidth-by-size .readout").innerText`
 	b.key("Home")
 	first := b.text(readout)
 	for _, want := range []string{"1 GB/s", "4 KiB", "2%", "nixlbench --backend UCX --op_type READ --start_block_size 4096 ", `'/mnt/it'"'"'s here'`} {
 		if !strings.Contains(first, want) {
-			t.Errorf("the first mark says\n%s\nwhich lacks %q", first, want)
+			t.Errorf("the text of the first mark is\n%s\nwhich lacks %q", first, want)
 		}
 	}
 	b.key("End")
 	if got := b.text(readout); !strings.Contains(got, "Not trusted: the consistency check failed") || !strings.Contains(got, "100 GB/s") {
-		t.Errorf("the last mark says\n%s", got)
+		t.Errorf("the text of the last mark is\n%s", got)
 	}
 	b.key("Escape")
 	if got := b.text(readout); got != "" {
 		t.Errorf("after Escape: %s", got)
 	}
 
-	// The mouse, at the place of the first mark.
+	// Use the mouse, at the position of the first mark.
 	b.key("Home")
 	var place struct{ X, Y float64 }
 	b.eval(`(() => {
@@ -295,23 +299,23 @@ func TestPageUse(t *testing.T) {
 	b.key("Escape")
 	b.mouse(place.X+5, place.Y-4, false)
 	if got := b.until(readout, first); got != first {
-		t.Errorf("the mouse says\n%s\nand the keyboard\n%s", got, first)
+		t.Errorf("with the mouse, the text is\n%s\nand with the keyboard\n%s", got, first)
 	}
 	b.mouse(place.X, place.Y, true)
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className`, "ring kept"); got != "ring kept" {
-		t.Errorf("a click does not keep the mark: %s", got)
+		t.Errorf("a click does not pin the mark: %s", got)
 	}
 	b.mouse(place.X+400, place.Y-150, false)
 	if got := b.text(readout); got != first {
-		t.Errorf("the mark is not kept:\n%s", got)
+		t.Errorf("the mark is not pinned:\n%s", got)
 	}
-	// It stays pinned in another color scheme, for which the chart is redrawn.
+	// The mark stays pinned in another color scheme, for which the chart is redrawn.
 	b.scheme("dark")
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
-		t.Errorf("in another color scheme, the mark is not kept: %s", got)
+		t.Errorf("in another color scheme, the mark is not pinned: %s", got)
 	}
 	b.save("use")
-	// The button is a new one after the chart has been redrawn, which may take a while.
+	// Redrawing the chart creates a new button, which may take a while.
 	copied := `(() => {
 		const button = document.querySelector("#chart-bandwidth-by-size .readout .copy");
 		if (button.textContent !== "Copied") button.click();
@@ -330,9 +334,8 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the legend says %q", got)
 	}
 
-	// The phases of the only trusted point: 83.88608 us, of which 1.4 us are for posting and
-	// 4.2/1000 for a part of the time to prepare. They are shown without the point that is not
-	// trusted.
+	// The chart shows the phases of only the trusted point. Its request takes 83.88608
+	// us, of which 1.4 us are for posting and 4.2 us/1000 for preparing.
 	if got := b.text(`document.querySelector("#chart-phases .bars").innerText.replace(/\s+/g, " ")`); got != "1 MiB 83.9 us Post 1.4 us (1.7%) · Transfer 82.5 us (98%) · prepared in 4.2 us" {
 		t.Errorf("the phases are %q", got)
 	}
@@ -343,7 +346,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the legend says %q", got)
 	}
 
-	// The table, sorted by its last number, and its file.
+	// Sort the table by bandwidth, and save it as a file.
 	b.eval(`document.querySelector("#chart-bandwidth-by-size details").open = true`, nil)
 	cells := `[...document.querySelectorAll("#chart-bandwidth-by-size tbody tr")].map(r => [...r.cells].map(c => c.textContent).join("|")).join("\n")`
 	b.eval(`new Promise(done => setTimeout(done, 100))`, nil)
@@ -369,8 +372,8 @@ func TestPageUse(t *testing.T) {
 	b.check("in use")
 }
 
-// TestPageFit checks the cost per I/O that is fitted to exact times, and the message for a
-// backend with I/Os of a single size.
+// TestPageFit checks the cost per I/O that the page fits to exact times, and the message
+// for a backend for which all I/Os have the same size.
 func TestPageFit(t *testing.T) {
 	var points []measuredPoint
 	for _, size := range []int{4096, 65536, 1 << 20} {
@@ -399,8 +402,8 @@ func TestPageFit(t *testing.T) {
 	}
 }
 
-// TestPageOfMany checks the size of a page of 10,000 points, the time to make it, and that it
-// responds immediately.
+// TestPageOfMany checks the size of a page of 10,000 points, how long kvbench takes to create
+// it, and how long the page takes to respond.
 func TestPageOfMany(t *testing.T) {
 	needsFull(t)
 	dir := t.TempDir()
@@ -415,7 +418,7 @@ func TestPageOfMany(t *testing.T) {
 	}
 	t.Logf("%v, %v of processors, %d MiB, a page of %d bytes", wall, cpu, mib, info.Size())
 	if info.Size() > 5_000_000 {
-		t.Errorf("the page has %d bytes, want at most 5 MB", info.Size())
+		t.Errorf("the page is %d bytes long, want at most 5 MB", info.Size())
 	}
 	if !testing.Short() && cpu > slower*2*time.Second {
 		t.Errorf("the page took %v of processors, want at most 2 s", cpu)
@@ -424,7 +427,7 @@ func TestPageOfMany(t *testing.T) {
 	begin := time.Now()
 	b.open(page, 1280, "light")
 	load := time.Since(begin)
-	// The median time that the page takes to react to a movement of the mouse.
+	// This is the median time that the page takes to react to a movement of the mouse.
 	hover := b.number(`(() => {
 		const over = document.querySelector(".u-over"), box = over.getBoundingClientRect(), times = [];
 		for (let i = 0; i < 51; i++) {
@@ -450,7 +453,7 @@ func TestPageOfMany(t *testing.T) {
 	b.check("many")
 }
 
-// TestPageHostile opens a page of results whose texts look like markup and code.
+// TestPageHostile opens a page of results that contain text that looks like markup and code.
 func TestPageHostile(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -487,21 +490,23 @@ func TestPlanPages(t *testing.T) {
 		tables int
 		texts  []string
 	}{
-		// 36 layers of 1,024 tokens of 8 KV heads of 128, K and V, in 8 bits: 75,497,472 bytes at
-		// 50 GB/s.
+		// 36 layers x 1,024 tokens x 8 KV heads x 128 elements x K and V x 1 byte =
+		// 75,497,472 bytes at 50 GB/s
 		{
 			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
 			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. Fastest: 1.51 ms, "},
 		},
-		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
-		// bytes. 62 layers have 128 pages of each: 15,872.
+		// An I/O is K or V of one page in one layer: 64 tokens x 16 KV heads x 128
+		// elements x 2 bytes = 262,144 bytes. There are 62 layers x 128 pages x K and V =
+		// 15,872 I/Os.
 		{"plan", "plan --model gemma-3-27b --isl 8k --page_size 64", 0, 3, []string{"I/O size: 256.0 KiB. Bytes moved: 3.88 GiB. Number of I/Os: 15,872.", "Layers by kind", "sliding"}},
 		{"kvcache", "kvcache --model gemma-3-27b --model qwen3-8b --model deepseek-r1 --isl 8k --page_size 64 --accounting rank --bandwidth 50GB/s", 4, 13, []string{"GEMMA_3_27B", "whole model"}},
-		// One head of 80 layers for 8,192 tokens: 320 MiB in 40,960 descriptors. 160.3 of 500 ms.
+		// One head in 80 layers for 8,192 tokens is 320 MiB in 40,960 descriptors, which take
+		// 160.3 of the 500 ms.
 		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
 			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 32%", "320.0 MiB\n40,960",
 		}},
-		// 80 descriptors of 3.75 us and 41,943,040 bytes at 50 GB/s: 300 + 839 us.
+		// 80 descriptors x 3.75 us, plus 41,943,040 bytes at 50 GB/s, take 300 + 839 us.
 		{"transfers", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4,8 --isl 1k..128kx2 --page_size 16,64 --contiguous_pages 1..all --link ib_ndr", 4, 4, []string{"The shortest time is 1.14 ms, with isl 1,024, decode_tp_size 8, page_size 16, contiguous_pages all."}},
 	} {
 		page := makePage(t, dir, append(strings.Fields(test.args), "--format", "html")...)
@@ -526,8 +531,8 @@ func TestPlanPages(t *testing.T) {
 	}
 }
 
-// sized returns a point of one backend, with the bandwidth in GB/s that a request of one I/O
-// of this size reaches.
+// sized returns a point for a request with one I/O of the given size, and its bandwidth
+// in GB/s.
 func sized(op, model string, size int, gbps float64) measuredPoint {
 	return measuredPoint{model: model, pattern: "block", backend: "UCX", op: op, size: size, batch: 1, threads: 1, status: "ok", us: float64(size) / gbps / 1000}
 }
@@ -539,13 +544,14 @@ func TestPageChoice(t *testing.T) {
 		// of 43.
 		sized("READ", "QWEN3_8B", 1<<18, 20), sized("READ", "QWEN3_8B", 1<<19, 41.5), sized("READ", "QWEN3_8B", 1<<20, 40),
 		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
-		// Another model is another workload: its 42.9 does not count.
+		// Another model is another workload, so its 42.9 GB/s do not count.
 		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
-		// These are 20% and 19% of the link.
+		// These are 20% and 19% of the link's bandwidth.
 		sized("READ", "DEEPSEEK_R1", 1<<20, 10), sized("READ", "QWEN3_32B", 1<<20, 9.5),
-		// The largest is the fastest.
+		// The largest I/O is the fastest.
 		sized("WRITE", "QWEN3_8B", 1<<20, 10), sized("WRITE", "QWEN3_8B", 1<<21, 20),
-		// Close to the link, larger I/Os cannot help.
+		// This workload's best WRITE is slower, so the recommendation for WRITE is for the
+		// workload above.
 		sized("WRITE", "LLAMA3.1_70B", 1<<20, 5), sized("WRITE", "LLAMA3.1_70B", 1<<21, 19),
 	}
 	text, err := os.ReadFile(writePage(t, points, "--link", "ib_ndr", "--ttft", "40us"))
@@ -558,13 +564,13 @@ func TestPageChoice(t *testing.T) {
 		"<p>Measured once, with pattern block, nixlbench ",
 		". A single run cannot tell small differences from noise. The table below has the setting for each of the 4 workloads.</p>",
 		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
-		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already reach 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
-		// 2 MiB at 43 and at 50 GB/s.
+		// These are the times for 2 MiB at 43 GB/s and at 50 GB/s.
 		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
 		`<p class="big">For WRITE with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
 		`<p>These are the largest I/Os measured, so larger ones may be faster.</p>`,
-		// The row of the table for the READ of this model.
+		// This is the table's row for READ with this model.
 		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">2 MiB</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">6</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
 	} {
 		if !strings.Contains(page, want) {
@@ -575,8 +581,8 @@ func TestPageChoice(t *testing.T) {
 		t.Errorf("%d warnings about the largest sizes, want 1", n)
 	}
 
-	// Half of the size gives 97.5% of the bandwidth, so larger I/Os would not help. Both backends
-	// were measured for the workload, so the table has a row for each.
+	// I/Os of half the size reach 97.5% of the bandwidth, so larger I/Os would not help.
+	// Both backends were measured for the workload, so the table has a row for each.
 	flat := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 39), sized("READ", "QWEN3_8B", 1<<21, 40), sized("READ", "QWEN3_8B", 1<<21, 8)}
 	flat[2].backend = "POSIX"
 	text, err = os.ReadFile(writePage(t, flat, "--link", "ib_ndr"))
@@ -593,7 +599,7 @@ func TestPageChoice(t *testing.T) {
 		t.Error("the table compares settings, although each workload has only one")
 	}
 
-	// A bandwidth of more than 90% of the link's.
+	// This bandwidth is more than 90% of the link's.
 	near := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 46)}
 	text, err = os.ReadFile(writePage(t, near, "--link", "ib_ndr"))
 	if err != nil {
@@ -604,8 +610,8 @@ func TestPageChoice(t *testing.T) {
 	}
 }
 
-// TestPageBaseline checks what a page says about a baseline. Of the points, one has half the
-// bandwidth, one is 4% slower, and one is 25% faster.
+// TestPageBaseline checks what a page says about a baseline. Compared with the baseline,
+// one point has half the bandwidth, one is 4% slower, and one is 25% faster.
 func TestPageBaseline(t *testing.T) {
 	points := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 24), sized("READ", "QWEN3_8B", 1<<22, 40), sized("READ", "QWEN3_8B", 1<<12, 6)}
 	base := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 20), sized("READ", "QWEN3_8B", 1<<21, 25), sized("READ", "QWEN3_8B", 1<<22, 32), sized("READ", "QWEN3_8B", 1<<12, 60)}
@@ -615,20 +621,20 @@ func TestPageBaseline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A link that is slower than all of the points, so none is compared.
+	// This link is slower than all of the points, so no points are compared.
 	slow, err := os.ReadFile(writePage(t, points, file, "--bandwidth", "5GB/s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := `<p class="big">No point can be compared with the baseline.</p>
-<p>4 points are not compared: a bandwidth (up to 60 GB/s) is higher than that of the link, `; !strings.Contains(string(slow), want) {
+<p>4 points are not compared because a bandwidth (up to 60 GB/s) is higher than the bandwidth of the link, `; !strings.Contains(string(slow), want) {
 		t.Errorf("the page of a slow link lacks %s", want)
 	}
 	for _, want := range []string{
 		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
-		// The point of 60 GB/s, on a link of 50 GB/s, is not compared.
+		// The baseline point with 60 GB/s is not compared, because the link has only 50 GB/s.
 		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ setting 25% faster; each measured once.</p>`,
-		"<p>1 point is not compared: a bandwidth in the baseline (up to 60 GB/s) is higher than that of the link, ib_ndr (50 GB/s), so it cannot be trusted.</p>",
+		"<p>1 point is not compared because a bandwidth in the baseline (up to 60 GB/s) is higher than the bandwidth of the link, ib_ndr (50 GB/s), and cannot be trusted.</p>",
 		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",
 		"<p>1 point is within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
 		"<p>Largest drops: 0.5× (1 I/O of 1 MiB per request).</p>",

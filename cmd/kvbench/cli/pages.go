@@ -12,7 +12,8 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// pageFormat is the format of pages. Their rows are first written in the format pageRows.
+// pageFormat is the format of pages. The rows of a page are first written in the format
+// pageRows.
 const (
 	pageFormat = "html"
 	pageRows   = "jsonl"
@@ -44,8 +45,8 @@ func (a *app) pageColumns(c *command, columns []string) []string {
 }
 
 // fitsPage returns an error if a sweep has too many rows for a page. most is the maximum
-// number of rows to print, or 0 for all, and filtered reports whether a condition limits
-// them.
+// number of rows to print, or 0 for all. filtered reports whether a condition limits the
+// number of rows.
 func fitsPage(points, most uint64, filtered bool) error {
 	if most == 0 && filtered {
 		return nil
@@ -85,8 +86,8 @@ func (a *app) planPage(c *command, jobs []plan.Item, list []report.PlanPage) err
 	return a.writeAll(c, out.Bytes())
 }
 
-// layersIfKnown returns what each layer of a model holds, or nil if the architecture or the
-// accounting does not define it.
+// layersIfKnown returns what each layer of a model stores, or nil if the architecture or
+// the accounting does not define it.
 func (a *app) layersIfKnown(j plan.Item, planners *plan.Planners) []*plan.LayerTable {
 	tables, err := a.layersOf(&j, planners)
 	if err != nil {

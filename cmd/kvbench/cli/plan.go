@@ -84,7 +84,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if masked {
 		a.print.Print(maskedWarning())
 	}
-	// Everything is written at once, so that an error leaves no partial output.
+	// Write everything at once, so that an error does not leave partial output.
 	var out bytes.Buffer
 	if len(plans) > 0 {
 		switch format {
@@ -108,7 +108,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 
 // maskedWarning returns the warning about commands that contain [nixlbench.Mask].
 func maskedWarning() *diag.Diag {
-	return diag.Warnf(diag.Pos{}, "secrets are masked: the command will not run as printed").WithHint("use --show_secrets to print them")
+	return diag.Warnf(diag.Pos{}, "secrets are masked, so the command will not run as printed").WithHint("use --show_secrets to print them")
 }
 
 func quantityNames(pl *plan.Plan) []string {

@@ -11,14 +11,14 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// point is a plan with the outcome of its runs.
+// point is a plan together with the outcomes of its runs.
 type point struct {
 	*plan.Plan
 	refused error
 	records []*runner.Brief
 }
 
-// points contains the plans of a command that runs them or writes a job.
+// points contains the plans of a command that runs plans or writes a job.
 type points struct {
 	list   []point
 	axes   []*schema.Field // fields with several values
@@ -26,8 +26,8 @@ type points struct {
 	failed bool            // whether some plans cannot be created
 }
 
-// plans creates the plans for all points. If some cannot be created, it reports the errors
-// immediately, because running the others may take hours.
+// plans creates the plans for all points. If some of them cannot be created, it reports
+// the errors immediately, because running the other plans may take hours.
 func (a *app) plans(c *command, release, from string, fit bool) (*points, error) {
 	p := &points{}
 	knobs, err := c.knobs(a.schema)
@@ -135,8 +135,8 @@ func (r *reasons) add(err error, point uint64) {
 const maxPoints = 10_000
 
 // spread returns an item for each point if fields or nixlbench flags have several values. If
-// some points cannot be created, it returns the others along with an error. If nothing has
-// several values, it returns the jobs and no sweep.
+// some points cannot be created, it returns the others along with an error. If nothing
+// has several values, it returns the original jobs and a nil sweep.
 func (a *app) spread(p *points, jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]

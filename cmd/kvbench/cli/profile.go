@@ -27,7 +27,7 @@ const groupRun = "The run"
 func (a *app) profileCmd() *command {
 	flags := append(a.commonFlags(),
 		programFlag(),
-		a.releaseFlag("that of the installed nixlbench"),
+		a.releaseFlag("the release of the installed nixlbench"),
 		releasesFlag(),
 		&flagSpec{name: "fit", bool: true, group: groupRun, def: "true", help: "Adjust values you did not set until nixlbench accepts the plan"},
 		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands without running them"},
@@ -75,9 +75,9 @@ type profile struct {
 	shown    bool     // whether a command has been printed
 	told     bool     // whether tell has printed its message
 	masked   bool     // whether the warning about masked secrets has been printed
-	closed   bool     // whether stdout was closed by its reader
+	closed   bool     // whether the reader of stdout has closed the pipe
 	left     []string // files that nixlbench left behind
-	kept     []string // files that existed before, if the runs remove theirs
+	kept     []string // files that existed before the runs and were not removed
 	progress progress
 	stop     context.CancelFunc
 }
@@ -151,7 +151,7 @@ func (p *profile) settings(c *command) diag.List {
 		errs = append(errs, from.Errorf("cannot be combined with --dry_run, which only prints the commands"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
-		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
+		errs = append(errs, diag.Usagef("--cleanup cannot be used, because %s may run nixlbench on another machine", diag.Printable(p.session.Program[0])))
 	}
 	return errs
 }
@@ -190,8 +190,8 @@ func (p *profile) closeJournal() {
 	}
 }
 
-// release identifies the installed nixlbench and the release to plan for; from
-// explains the choice in words.
+// release identifies the installed nixlbench and chooses the release to plan for. from
+// describes what the choice is based on.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
 	name, from, err = c.namedRelease(p.schema)
 	if err != nil {
@@ -199,7 +199,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	}
 	asked := name != ""
 	if newest := p.schema.Nixlbench.Newest(); asked && p.session.InPlace != "" && name != newest {
-		return "", "", diag.Usagef("--nixlbench %s runs plans for release %s only: omit --nixlbench_release", builtinName, newest)
+		return "", "", diag.Usagef("--nixlbench %s supports only release %s; omit --nixlbench_release", builtinName, newest)
 	}
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
@@ -226,7 +226,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return name, from, nil
 	}
 	if len(in.Alike) == 0 {
-		p.print.Print(diag.Warnf(diag.Pos{}, "%s matches no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
+		p.print.Print(diag.Warnf(diag.Pos{}, "%s does not match any known release; the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
 			WithHint("see '%s %s'; with --cue, it writes a file for --releases", program, nixlbenchName))
 	}
 	return in.Release, "the installed nixlbench", nil
@@ -278,8 +278,8 @@ func (p *profile) run(ctx context.Context) error {
 	return nil
 }
 
-// hintResume explains how to continue an interrupted command, if its results
-// are in a file that can be resumed.
+// hintResume prints how to continue an interrupted command, if the command can resume
+// from its results file.
 func (p *profile) hintResume(total int) {
 	if p.session.Journal == nil || !p.session.Journal.Resumable() {
 		return
@@ -304,7 +304,7 @@ func (p *profile) hintResume(total int) {
 	p.print.Print(d)
 }
 
-// one runs a point once. An error ends the command.
+// one runs a point once. If it returns an error, the command must end.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.HashBy(p.session.InPlace, pt.Plan, repeat)); rec != nil {
@@ -350,8 +350,8 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 	return err
 }
 
-// limited reports, on a terminal, the time limit of a run if the user did not
-// set it.
+// limited prints the default time limit of a run, if stderr is a terminal and the user
+// did not set a limit.
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
@@ -422,8 +422,9 @@ func (p *profile) show(run *runner.Run) {
 	p.write(out.Bytes())
 }
 
-// tell reports, once, how the processes of a run are distributed over machines. It says
-// nothing if the user specified that and the other machine needs no further options.
+// tell prints a note about how the processes of a run are distributed over machines, but
+// only once. It prints nothing if the user specified the distribution and the other
+// machine does not need any further options.
 func (p *profile) tell(run *runner.Run) {
 	if p.told || run.Processes == 1 {
 		return
@@ -432,14 +433,14 @@ func (p *profile) tell(run *runner.Run) {
 	var d *diag.Diag
 	switch {
 	case single && run.Chosen && run.Place == runner.Away:
-		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here, because etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
 	case single && run.Chosen:
-		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other side is on another machine", run.Processes)
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here, because the other side is on another machine", run.Processes)
 	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
 		// If the user meant to use two machines, this would measure only this one.
-		d = diag.Warnf(diag.Pos{}, "all %d processes start here: etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
+		d = diag.Warnf(diag.Pos{}, "all %d processes start here, because etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
 			WithHint("to use two machines, set --launch %s on each; to use only this machine, set --launch %s", runner.LaunchSingle, runner.LaunchPair)
 	default:
 		return
@@ -462,7 +463,7 @@ func (p *profile) tell(run *runner.Run) {
 	case !single:
 	case g.Flag != "" && !g.Given && !g.Own():
 		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
-			WithHint("to run it again after a failure, use another --%s on both hosts", g.Flag)
+			WithHint("to repeat the run after a failure, use another --%s on both hosts", g.Flag)
 	default:
 		d.WithHint("on the other host: %s", same)
 	}
@@ -470,7 +471,7 @@ func (p *profile) tell(run *runner.Run) {
 		d.WithHint("%s", hint)
 	}
 	if single && run.Server != "" && run.Place == runner.Loopback {
-		d.WithHint("other hosts cannot reach etcd at %s: use an address of this machine", diag.Printable(run.Server))
+		d.WithHint("other hosts cannot reach etcd at %s; use this machine's address instead", diag.Printable(run.Server))
 	}
 	if single && run.Chosen {
 		d.WithHint("use --launch %s to start all of them here", runner.LaunchPair)
@@ -478,8 +479,8 @@ func (p *profile) tell(run *runner.Run) {
 	p.progress.print(func() { p.print.Print(d) })
 }
 
-// spread describes how many processes of a run are started on each host. This host is
-// certain to be first only if no other process can know the group name yet.
+// spread describes how many processes of a run are started on each host. It names this
+// host as the first only if no other process can know the group name yet.
 func spread(run *runner.Run) string {
 	end := func(n int, what string) string {
 		if n > 1 {
@@ -516,8 +517,8 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	}
 }
 
-// write writes to stdout. If the reader of stdout is gone, the command ends, unless
-// there is a file to save the results to.
+// write writes to stdout. If the reader of stdout has exited, the command ends, unless it
+// saves the results to a file.
 func (p *profile) write(text []byte) {
 	p.progress.print(func() {
 		if p.closed {
@@ -532,7 +533,7 @@ func (p *profile) write(text []byte) {
 	})
 }
 
-// found remembers the files of a run.
+// found adds the files of a run to those that noteFiles prints.
 func (p *profile) found(rec *runner.Record) {
 	for _, file := range rec.Files {
 		switch {
@@ -555,7 +556,7 @@ func (p *profile) noteFiles() {
 	}
 }
 
-// verdict prints what is noteworthy about the outcome of a run, if anything.
+// verdict prints why a run failed or is suspect, and any notes about the run.
 func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	at := diag.Pos{File: pl.Request.Config.File}
 	for _, reason := range rec.Reasons {
@@ -567,7 +568,7 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 		}
 	}
 	p.found(rec)
-	// Most notes apply to every run of a configuration.
+	// Most notes apply to every run of a configuration, so print each note only once.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 		if key := at.File + ": " + note; !p.said[key] {
 			p.said[key] = true
@@ -578,8 +579,8 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 
 // shownFlags returns the nixlbench flags to show in the summary. These are flags with
 // several values, and flags that transfers set to different values for different points.
-// Without the latter, the points for one pair of ranks and for all pairs at once could look
-// the same.
+// Without those flags, the points for one pair of ranks and for all pairs at once could
+// look the same.
 func (p *profile) shownFlags() []*schema.Flag {
 	list := slices.Clone(p.knobs)
 	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
@@ -622,7 +623,7 @@ func (p *profile) summary() error {
 	return nil
 }
 
-// count parses a flag whose value is a number of repetitions.
+// count parses a flag that sets how often something is repeated.
 func (c *command) count(name string) (int, error) {
 	text, from, ok := c.value(name)
 	if !ok {

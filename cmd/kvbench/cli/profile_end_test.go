@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// TestProfileParentKilledForking checks that when kvbench is killed, so is a nixlbench
-// that was started by a shell script.
+// TestProfileParentKilledForking checks that killing kvbench also kills a nixlbench that
+// a shell script started.
 func TestProfileParentKilledForking(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("processes are found by /proc")
+		t.Skip("finding processes requires /proc")
 	}
 	for _, launch := range []string{"POSIX", "UCX"} { // with one process and with two
 		dir := t.TempDir()
@@ -48,7 +48,7 @@ func TestProfileParentKilledForking(t *testing.T) {
 			}
 			for tries := 0; !ended(pid); tries++ {
 				if tries == 1500 {
-					t.Errorf("%s: nixlbench, process %d, is still there", launch, pid)
+					t.Errorf("%s: nixlbench, process %d, is still running", launch, pid)
 					syscall.Kill(pid, syscall.SIGKILL)
 					break
 				}
@@ -58,8 +58,8 @@ func TestProfileParentKilledForking(t *testing.T) {
 	}
 }
 
-// TestCleanupInUse checks that --cleanup keeps a file of the run that another process
-// has open.
+// TestCleanupInUse checks that --cleanup does not remove a file of the run that another
+// process has open.
 func TestCleanupInUse(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -79,15 +79,16 @@ func TestCleanupInUse(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if _, err := os.Stat(name); err != nil {
-		t.Errorf("the file is gone: %v\n%s", err, out)
+		t.Errorf("the file no longer exists: %v\n%s", err, out)
 	}
 	if want := "kvbench: warning: nixlbench_posix_test_file_initiator_0 was not removed: another program has it open\n"; !strings.Contains(string(out), want) {
-		t.Errorf("it does not say %q:\n%s", want, out)
+		t.Errorf("the output does not contain %q:\n%s", want, out)
 	}
 }
 
-// TestCleanupTwice checks that --cleanup keeps a file that another run has started to
-// use in the meantime, even if that run's nixlbench does not have it open.
+// TestCleanupTwice checks that --cleanup does not remove a file that another run has
+// started to use in the meantime, even if that run's nixlbench does not have the file
+// open.
 func TestCleanupTwice(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -120,7 +121,7 @@ func TestCleanupTwice(t *testing.T) {
 	second := start(1, "echo >second; "+until("done"))
 	wait(0, first)
 	if _, err := os.Stat(name); err != nil {
-		t.Errorf("the first run removes the file of the second: %v\n%s", err, texts[0].String())
+		t.Errorf("the first run removed the second run's file: %v\n%s", err, texts[0].String())
 	}
 	if err := os.WriteFile(filepath.Join(dir, "done"), nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -142,7 +143,8 @@ func freePort() int {
 }
 
 // TestAsioHosts runs ASIO with one process on each host. It checks that the process
-// started first is the initiator, and that the other, which prints no table, succeeds.
+// started first is the initiator, and that the other process succeeds although it does
+// not print a table.
 func TestAsioHosts(t *testing.T) {
 	t.Parallel()
 	port := fmt.Sprint(freePort())

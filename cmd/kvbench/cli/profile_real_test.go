@@ -22,13 +22,13 @@ func realNixlbench(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skip("SKIPPED: there is no nixlbench in PATH, so nothing was run with the real program")
+	t.Skip("SKIPPED: nixlbench is not in PATH, so nothing was run with the real program")
 	return ""
 }
 
-// TestProfileReal runs the real nixlbench, if it is installed: it writes and reads
-// files, connects two processes over ASIO, and runs fitted plans of all kinds to
-// completion. No run may leave anything behind.
+// TestProfileReal runs the real nixlbench, if it is installed. The runs write and read
+// files, connect two processes over ASIO, and complete fitted plans of all kinds. No run
+// may leave anything behind.
 func TestProfileReal(t *testing.T) {
 	program := realNixlbench(t)
 	run := func(t *testing.T, args ...string) []result {
@@ -53,14 +53,14 @@ func TestProfileReal(t *testing.T) {
 			maps.DeleteFunc(row, func(name string, n float64) bool { return strings.HasPrefix(name, "timed_") && n >= 1 })
 		}
 		if want := printedRows(t, out); !slices.EqualFunc(got[0].Rows, want, maps.Equal) {
-			t.Errorf("%q records %v, and printed is %v", args, got[0].Rows, want)
+			t.Errorf("the result of %q has rows %v, but the output has %v", args, got[0].Rows, want)
 		}
 		if left, err := os.ReadDir(data); err != nil || len(left) > 0 {
-			t.Errorf("%q leaves %v (%v)", args, left, err)
+			t.Errorf("%q left %v behind (%v)", args, left, err)
 		}
 		return got
 	}
-	// The results of early releases cannot be trusted.
+	// Results may be suspect, because those of early releases cannot be trusted.
 	good := func(t *testing.T, list []result) {
 		t.Helper()
 		for _, r := range list {
@@ -82,7 +82,7 @@ func TestProfileReal(t *testing.T) {
 	t.Run("names", func(t *testing.T) {
 		args := append(storage, "--filenames", "*")
 		if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
-			t.Skip("this release takes no names")
+			t.Skip("this release does not accept names")
 		}
 		good(t, run(t, args...))
 	})
@@ -107,7 +107,8 @@ func TestProfileReal(t *testing.T) {
 				return
 			}
 			args := randomRun(t, r)
-			// Skip runs that the release does not support: kvbench refuses to plan them.
+			// Skip runs that the release does not support, because kvbench refuses to
+			// plan them.
 			if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
 				continue
 			}
@@ -131,8 +132,8 @@ func realPlans(t *testing.T) int {
 	return n
 }
 
-// printedRows reads the rows from the output saved next to the results of one run. A
-// row is a line with as many numbers as a table has columns.
+// printedRows reads the rows from the output that is saved next to the results of one
+// run. A row is a line with as many numbers as a table has columns.
 func printedRows(t *testing.T, results string) []map[string]float64 {
 	t.Helper()
 	layouts := map[int][]string{
@@ -142,9 +143,9 @@ func printedRows(t *testing.T, results string) []map[string]float64 {
 	}
 	files, err := filepath.Glob(results + ".*.txt")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no output is kept beside %s (%v)", results, err)
+		t.Fatalf("no output was saved next to %s (%v)", results, err)
 	}
-	// A run that was restarted has one file per attempt.
+	// There is one file for each attempt of a run that was restarted.
 	text, err := os.ReadFile(files[len(files)-1])
 	if err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ func TestProfileKilled(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	if got := results(t, out); len(got) != 2 {
-		t.Fatalf("%d results are there after the kill, want 2", len(got))
+		t.Fatalf("there are %d results after the kill, want 2", len(got))
 	}
 
 	cmd = exec.Command("kvbench", append(args, "--resume")...)
@@ -102,12 +102,12 @@ func TestProfileKilled(t *testing.T) {
 		seen[r.Repeat] = true
 	}
 	if len(got) != 5 || len(seen) != 5 {
-		t.Errorf("%d results of %d runs, want 5 of 5", len(got), len(seen))
+		t.Errorf("%d results from %d runs, want 5 from 5", len(got), len(seen))
 	}
 }
 
 // TestProfileInterrupted checks that interrupts end even a nixlbench that ignores
-// signals, that its rows are saved, and that no process is left behind.
+// signals, that the results contain its rows, and that no process is left behind.
 func TestProfileInterrupted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -116,18 +116,18 @@ func TestProfileInterrupted(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	time.Sleep(300 * time.Millisecond) // nixlbench ignores the first interrupt
 	if syscall.Kill(child, 0) != nil {
-		t.Error("nixlbench was not asked before it was killed")
+		t.Error("nixlbench was not asked to exit before it was killed")
 	}
-	cmd.Process.Signal(os.Interrupt) // the second kills it
+	cmd.Process.Signal(os.Interrupt) // the second interrupt kills nixlbench
 	if code := exitCode(cmd.Wait()); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
 	}
 	if !ended(child) {
-		t.Error("nixlbench is still there")
+		t.Error("nixlbench is still running")
 	}
 	got := results(t, out)
 	if len(got) != 1 || got[0].Status != "interrupted" || len(got[0].Rows) != 1 {
-		t.Errorf("results are %+v, want one that was interrupted, with its row", got)
+		t.Errorf("the results are %+v, want one interrupted result with its row", got)
 	}
 }
 
@@ -147,10 +147,10 @@ func TestProfileGrace(t *testing.T) {
 		t.Errorf("it took %v, want 300 ms", d)
 	}
 	if !ended(child) {
-		t.Error("nixlbench is still there")
+		t.Error("nixlbench is still running")
 	}
 	if got := results(t, out); len(got) != 1 || got[0].Status != "interrupted" || len(got[0].Rows) != 1 {
-		t.Errorf("results are %+v, want one that was interrupted, with its row", got)
+		t.Errorf("the results are %+v, want one interrupted result with its row", got)
 	}
 }
 
@@ -168,7 +168,7 @@ func TestProfileSignals(t *testing.T) {
 		}
 		cmd.Process.Signal(sig)
 		if lines.Scan(); lines.Text() != "got "+sig.String() {
-			t.Errorf("%v: nixlbench says %q", sig, lines.Text())
+			t.Errorf("%v: nixlbench printed %q", sig, lines.Text())
 		}
 		for lines.Scan() {
 		}
@@ -178,12 +178,12 @@ func TestProfileSignals(t *testing.T) {
 	}
 }
 
-// TestProfileParentKilled checks that when kvbench itself is killed, so is nixlbench,
-// even one that ignores signals.
+// TestProfileParentKilled checks that killing kvbench also kills nixlbench, even if
+// nixlbench ignores signals.
 func TestProfileParentKilled(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells processes when their parent ends")
+		t.Skip("only Linux notifies processes when their parent ends")
 	}
 	dir := t.TempDir()
 	cmd, child := startIgnoring(t, dir, smallRun(t)...)
@@ -195,7 +195,7 @@ func TestProfileParentKilled(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("nixlbench is still there")
+	t.Error("nixlbench is still running")
 	syscall.Kill(child, syscall.SIGKILL)
 }
 
@@ -230,7 +230,7 @@ func childOf(t *testing.T, pid int) int {
 			return child
 		}
 	}
-	t.Skip("this system does not tell a process's children")
+	t.Skip("this system does not report the children of a process")
 	return 0
 }
 
@@ -275,7 +275,7 @@ func TestProfileFlood(t *testing.T) {
 		t.Errorf("kvbench took %d MiB", peak>>10)
 	}
 	if peak == 0 && runtime.GOOS == "linux" {
-		t.Error("the memory is not known")
+		t.Error("the peak memory is unknown")
 	}
 	if got := results(t, out); len(got) != 1 || len(got[0].Rows) != 1 {
 		t.Errorf("results are %+v, want one row", got)
@@ -283,8 +283,8 @@ func TestProfileFlood(t *testing.T) {
 }
 
 // peakMemory returns the peak memory of a running process in KiB, or 0 if it is unknown.
-// The peak that is available after a process ends would not do: it includes the memory
-// of this process at the time of the start.
+// The peak that is available after a process ends is not usable, because it includes the
+// memory that this process had when it started the other one.
 func peakMemory(pid int) int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")
@@ -293,8 +293,8 @@ func peakMemory(pid int) int64 {
 	return kib
 }
 
-// TestProfileClosedPipe checks that when the reader of stdout is gone, kvbench continues
-// if it saves the results to a file, and otherwise ends the run.
+// TestProfileClosedPipe checks what happens after the reader of stdout has exited. If
+// kvbench saves the results to a file, it continues; otherwise, it ends the run.
 func TestProfileClosedPipe(t *testing.T) {
 	t.Parallel()
 	for _, kept := range []bool{true, false} {
@@ -329,7 +329,7 @@ func TestProfileClosedPipe(t *testing.T) {
 // initiator has exited.
 func TestProfileLingering(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it is waited for")
+		t.Skip("kvbench waits for the target")
 	}
 	t.Parallel()
 	cmd := exec.Command("kvbench", append(smallRun(t)[:7], "--backend", "UCX", "--source", "gpu", "--destination", "gpu")...)
@@ -375,7 +375,7 @@ func TestEtcdInterrupted(t *testing.T) {
 		t.Errorf("exit code %d, want 130", code)
 	}
 	if got := results(t, out); len(got) != 1 || got[0].Status != "interrupted" {
-		t.Errorf("results are %+v, want one that was interrupted", got)
+		t.Errorf("the results are %+v, want one interrupted result", got)
 	}
 }
 
@@ -403,14 +403,15 @@ func silentServer(t *testing.T) string {
 	}
 	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
 		conn.Close()
-		t.Skip("this system accepts connections that nobody waits for")
+		t.Skip("this system accepts connections for which no process waits")
 	}
 	return address
 }
 
-// BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench:
-// the time of a profile, minus that of 200 direct runs with the same arguments, minus
-// the startup time of a profile. For overhead-kept, every result is written and synced.
+// BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench.
+// This is the time of a profile, minus the time of 200 direct runs with the same
+// arguments, minus the startup time of a profile. For overhead-kept, every result is
+// written and synced.
 func BenchmarkProfile(b *testing.B) {
 	const points = 200
 	dir := b.TempDir()

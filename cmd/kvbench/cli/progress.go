@@ -10,9 +10,9 @@ import (
 // progressTime is the minimum time between changes to the progress line of a sweep.
 var progressTime = 200 * time.Millisecond // some tests use shorter times
 
-// progress shows the progress of a long command. On a terminal, it uses the last line,
-// with other output above it; elsewhere, it prints plain lines. For a single point, it
-// shows nothing.
+// progress shows the progress of a long command. On a terminal, the progress is in the
+// last line, below all other output. Otherwise, there is one line for each point. A
+// command with a single point shows no progress.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -61,7 +61,7 @@ func (p *progress) show(text string) {
 	p.print(func() {})
 }
 
-// plain reports a point that takes no time.
+// plain prints a line about a point that takes no time.
 func (p *progress) plain(format string, args ...any) {
 	if p.quiet {
 		return

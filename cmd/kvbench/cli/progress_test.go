@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestProgressTerminal checks that the progress line stays last on a terminal, with other
-// output above it.
+// TestProgressTerminal checks that the progress line remains the last line on a terminal,
+// below all other output.
 func TestProgressTerminal(t *testing.T) {
 	var out strings.Builder
 	p := progress{w: &out, terminal: true, total: 2}
@@ -38,7 +38,7 @@ func TestProgressSingle(t *testing.T) {
 }
 
 // TestSweepProgress checks that the progress line of a long sweep shows how many points
-// are done and how long the rest will take.
+// are done and how long the remaining points will take.
 func TestSweepProgress(t *testing.T) {
 	p := &sweepProgress{points: 1_000_000_000_000}
 	for _, test := range []struct {

@@ -82,7 +82,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	}
 	all.Wait()
 	var files [2][]*runner.Brief
-	var bad diag.List // errors in single lines, which do not affect other results
+	var bad diag.List // errors in individual lines, which do not affect other results
 	for i, name := range c.args {
 		if failed[i] != nil {
 			if isJob(name) {
@@ -154,7 +154,8 @@ func isJob(name string) bool {
 	return err == nil
 }
 
-// namedColumns returns the columns that a flag lists, by name or by heading.
+// namedColumns returns the names of the columns that a flag lists. The flag may contain
+// names or headings.
 func (a *app) namedColumns(c *command, flag string) []string {
 	names := c.list(flag)
 	for i, name := range names {
@@ -163,8 +164,8 @@ func (a *app) namedColumns(c *command, flag string) []string {
 	return names
 }
 
-// checkColumns returns errors for columns of a flag that do not exist or are given
-// twice.
+// checkColumns returns an error if a flag lists a column that does not exist, or lists a
+// column twice.
 func (a *app) checkColumns(c *command, flag string) error {
 	view := a.schema.View(c.name)
 	known := report.Columns(view, a.schema)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// writeResults writes a file of n results, each of a different point, in the form that
-// kvbench profile writes. 100,000 results take 873 MB.
+// writeResults writes a file of n results, each for a different point, in the same form
+// as kvbench profile. 100,000 results take 873 MB.
 func writeResults(t testing.TB, name string, n int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func writeResults(t testing.TB, name string, n int) {
 	}
 	parts := regexp.MustCompile(`"hash":"[0-9a-f]{64}","point":"[0-9a-f]{64}"|"isl":\{"value":256|"bandwidth_gb_per_s":16.925787`).FindAllIndex(line, -1)
 	if len(parts) != 3 {
-		t.Fatalf("there are %d places to change in %s", len(parts), line)
+		t.Fatalf("%d parts of the text can be replaced in %s", len(parts), line)
 	}
 	f, err := os.Create(name)
 	if err != nil {
@@ -58,7 +58,7 @@ func writeResults(t testing.TB, name string, n int) {
 // hash is the hash of a result that [writeResults] writes.
 func hash(n int) string { return fmt.Sprintf("%064x", n) }
 
-// printed is a writer that counts lines and keeps the end of what is written to it.
+// printed is a writer that counts lines and saves only the end of the text.
 type printed struct {
 	lines int
 	last  []byte
@@ -114,15 +114,14 @@ func observed(cmd *exec.Cmd) (int64, error) {
 	return <-peak, err
 }
 
-// slower is how much slower than the machine of docs/performance.md a machine may be, and
-// how much a busy one may slow down, before limits of processor time are exceeded.
+// slower is the factor by which limits on processor time are increased for machines that
+// are busy or slower than the one in docs/performance.md.
 const slower = 3
 
-// TestManyResults checks that 100,000 results (873 MB) can be reported, with and without
-// a baseline, resumed, vetted and exported within 256 MiB and the given CPU times. It limits
-// CPU time because wall time depends on how busy the machine is. Unless KVBENCH_FULL is set,
-// it uses a fiftieth of the results and scales the limits, except for a fixed part of half
-// a second and 64 MiB.
+// TestManyResults checks the CPU time and the memory, at most 256 MiB, of commands that
+// read 100,000 results (873 MB). It limits CPU time because wall time depends on how busy
+// the machine is. Unless KVBENCH_FULL is set, it uses a fiftieth of the results and
+// scales the limits, except for a fixed part of half a second and 64 MiB.
 func TestManyResults(t *testing.T) {
 	t.Parallel()
 	n := 2_000

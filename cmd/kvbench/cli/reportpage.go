@@ -26,7 +26,7 @@ func (a *app) resultsPageFlags() []*flagSpec {
 	return flags
 }
 
-// resultsPage returns what a results page shows besides the results.
+// resultsPage returns what a results page shows in addition to the results.
 func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error) {
 	of := a.schema.Nixlbench.Runs.Get().Page
 	link, rate, first := a.schema.FieldOf(of.Link), a.schema.FieldOf(of.LinkRate), a.schema.FieldOf(of.FirstToken)

@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The tasks of kvbench results.
+// These are the tasks of "kvbench results".
 const (
 	resultsList   = "ls"
 	resultsShow   = "show"
@@ -74,10 +74,10 @@ func (a *app) results(_ context.Context, c *command) error {
 		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
 	}
 	if c.set["columns"] && task != resultsList && task != resultsExport {
-		errs = append(errs, diag.Usagef("--columns is for %s and %s: %s prints whole results", resultsList, resultsExport, task))
+		errs = append(errs, diag.Usagef("--columns is only for %s and %s; %s prints whole results", resultsList, resultsExport, task))
 	}
 	if c.set["format"] && task != resultsExport {
-		errs = append(errs, diag.Usagef("--format is for %s", resultsExport))
+		errs = append(errs, diag.Usagef("--format is only for %s", resultsExport))
 	}
 	planner := a.schema.Nixlbench.Runs.Get().Planners[format]
 	if c.set["columns"] && planner != nil {
@@ -122,8 +122,8 @@ func (a *app) results(_ context.Context, c *command) error {
 	return out.close()
 }
 
-// listing returns the columns and the conditions that the flags set. If the task does not
-// show columns, there are none.
+// listing returns a listing with the columns and the conditions that the flags set. If
+// shown is false, the listing does not have columns.
 func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
 	known := report.RowColumns(a.schema)
 	var errs diag.List
@@ -176,9 +176,10 @@ type resultsRun struct {
 	out     io.Writer
 }
 
-// each reads all files. convert makes the output for a result, and use gets the output for
-// each part of a file, in order. Lines that are not results cause an error, but the other
-// lines are still used.
+// each reads all files. For every result, it calls convert, which appends the output for
+// that result. For each part of a file, in order, it then calls use with the part's
+// output. It returns an error if there are lines that are not results, but still uses the
+// other lines.
 func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte, use func(out []byte) error) error {
 	var bad diag.List
 	for _, name := range r.files {
@@ -228,8 +229,8 @@ func (r *resultsRun) list() error {
 	return err
 }
 
-// shortestHash is the minimum number of characters of a hash that show needs, and maxMatches
-// the maximum number of results that it prints.
+// shortestHash is the minimum length of the hash prefix that show accepts. maxMatches is
+// the maximum number of results that show prints.
 const (
 	shortestHash = 4
 	maxMatches   = 100
@@ -237,7 +238,7 @@ const (
 
 func (r *resultsRun) show(hash string) error {
 	if len(hash) < shortestHash {
-		return diag.Usagef("%q is too short: give at least %d characters of a hash", hash, shortestHash)
+		return diag.Usagef("%q is too short: expected at least %d characters of a hash", hash, shortestHash)
 	}
 	var found bytes.Buffer
 	n := 0
@@ -249,7 +250,7 @@ func (r *resultsRun) show(hash string) error {
 		return out
 	}, func(out []byte) error {
 		if n += bytes.Count(out, []byte("\n")); n > maxMatches {
-			return diag.Errorf(diag.Pos{}, "more than %d results have hashes that begin with %q: give more characters", maxMatches, hash)
+			return diag.Errorf(diag.Pos{}, "more than %d results have hashes that begin with %q; specify more characters", maxMatches, hash)
 		}
 		found.Write(out)
 		return nil
@@ -270,7 +271,7 @@ func (r *resultsRun) show(hash string) error {
 	return r.write(diag.Escaped(text.Bytes()))
 }
 
-// maxSeen is the maximum size, in bytes, of the identities that merge remembers.
+// maxSeen limits the memory, in bytes, for the identities of the results that merge has read.
 const maxSeen = 128 << 20
 
 func (r *resultsRun) merge() error {
@@ -321,7 +322,7 @@ func (r *resultsRun) export(format string) error {
 	return r.each(func(l *report.Listing, out []byte, rec *runner.Brief, _ []byte) []byte { return convert(l, out, rec) }, r.write)
 }
 
-// plan writes a planner's file.
+// plan writes the results as a file for a planner.
 func (r *resultsRun) plan(p *schema.Planner) error {
 	var all []*runner.Brief
 	for _, name := range r.files {

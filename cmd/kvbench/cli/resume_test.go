@@ -17,8 +17,8 @@ type resumeTest struct {
 	want string // the end of stderr
 }
 
-// TestResumeHint checks that an interrupted command explains how to run the rest, and
-// that this works. If nothing can be resumed, there is no hint.
+// TestResumeHint checks that an interrupted command explains how to run the remaining
+// points, and that this works. If nothing can be resumed, there must not be a hint.
 func TestResumeHint(t *testing.T) {
 	t.Parallel()
 	tests := []resumeTest{
@@ -78,6 +78,6 @@ func (test resumeTest) run(t *testing.T) {
 		}
 	}
 	if good != 3 {
-		t.Errorf("%v: %d runs are ok, want 3", test.more, good)
+		t.Errorf("%v: %d runs succeeded, want 3", test.more, good)
 	}
 }

@@ -32,7 +32,8 @@ import (
 	"kvbench/engine/vet"
 )
 
-// Exit codes: 2 for a wrong command line, 1 for all other failures.
+// These are the exit codes. exitUsage is for an invalid command line, and exitFailed is
+// for any other failure.
 const (
 	exitOK          = 0
 	exitFailed      = 1
@@ -42,16 +43,15 @@ const (
 
 const program = "kvbench"
 
-// app is the state shared by commands.
+// app is the state that all commands share.
 type app struct {
 	schema *schema.Schema
 	bench  []*flagSpec // nixlbench's own flags
 	stdout io.Writer
 	stderr io.Writer
 	print  *diag.Printer
-	// stop cancels the context when the command is interrupted. It is for
-	// commands that end gracefully; others are ended at once. A second interrupt
-	// closes hurry.
+	// stop cancels the context when a command that ends gracefully is interrupted. Other
+	// commands are ended at once. A second interrupt closes hurry.
 	stop     context.CancelCauseFunc
 	signals  sync.Once
 	graceful atomic.Bool
@@ -61,7 +61,8 @@ type app struct {
 	guard    guard
 	checked  vet.Checked // state passed to the restarted process
 	loads    *model.Loader
-	// The configurations, once configured is set.
+	// known and knownErr are the result of reading the configurations, once configured is
+	// set.
 	configured bool
 	known      []*config.Config
 	knownErr   error
@@ -73,8 +74,8 @@ var errInterrupted = errors.New("interrupted")
 // errShown is returned by a command that has already printed its errors.
 var errShown = errors.New("failed")
 
-// Main runs kvbench with the arguments and returns the exit code. It is the
-// only place that prints errors.
+// Main runs kvbench with the arguments and returns the exit code. It prints the command's
+// error, unless the command has already printed it.
 func Main(args []string) int {
 	growStack(0)
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -106,7 +107,8 @@ func (a *app) start(ctx context.Context, args []string) error {
 	return a.run(ctx, args)
 }
 
-// withError adds an error to a command's error, unless that already contains it.
+// withError adds the error more to a command's error, unless the command's error already
+// contains it.
 func withError(err, more error) error {
 	switch err {
 	case nil, errShown, errInterrupted:
@@ -120,21 +122,22 @@ func withError(err, more error) error {
 }
 
 // takeSignals installs the signal handler. It is called only when a command takes a
-// while, or is about to: most commands finish in less time than the setup takes. Until
-// then, the system ends the process when it gets a signal.
+// while, or is about to, because most commands finish in less time than the setup takes.
+// Until then, the system ends the process when it gets a signal.
 func (a *app) takeSignals() {
 	a.signals.Do(func() {
 		signals := make(chan os.Signal, 2)
 		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-			if !signal.Ignored(sig) { // as under nohup
+			if !signal.Ignored(sig) { // nohup ignores SIGHUP, for example
 				signal.Notify(signals, sig)
 			}
 		}
 		go func() {
 			for interrupts := 0; ; {
 				sig := <-signals
-				// An interrupt must not wait for a file that never arrives. A
-				// command that runs processes stops them first.
+				// End at once, because the command may be waiting for a file that never
+				// arrives. A command that runs processes is graceful, so that it can stop
+				// them first.
 				if !a.graceful.Load() {
 					a.leave(exitInterrupted)
 				}
@@ -176,23 +179,24 @@ func keepMuch() {
 }
 
 // expectMuch is called before work that creates a lot of garbage, such as the first plan.
-// Collecting garbage at the usual rate would take a seventh of the command's time, and a
-// short command would end soon after its first collection.
+// Collecting garbage at the usual rate would take a seventh of the command's time. In a
+// short command, this would be wasted effort, because the command ends soon after its
+// first collection.
 func expectMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// expectLong is called after planning, if the command continues for a long time.
+// expectLong is called after planning if the command then runs for a long time. It
+// restores the usual rate of garbage collection.
 func expectLong() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(100)
 	}
 }
 
-// exitCode prints an error that has not been printed yet, and returns its exit
-// code.
+// exitCode prints an error, unless it has already been printed, and returns its exit code.
 func (a *app) exitCode(err error) int {
 	switch err {
 	case nil:
@@ -222,7 +226,7 @@ func (a *app) report(err error) {
 // /dev/null, are not.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// maker creates the command with the given name.
+// maker is the name of a command, and the function that creates the command.
 type maker struct {
 	name    string
 	command func(*app) *command
@@ -335,7 +339,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	return root.Run(ctx)
 }
 
-// errHelpAll is a request for the full help.
+// errHelpAll reports that the user requested the full help.
 var errHelpAll = fmt.Errorf("all of the %w", flag.ErrHelp)
 
 func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }

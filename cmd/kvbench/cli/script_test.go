@@ -23,15 +23,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// With the race detector, every process would exit a second late by default, which
-	// is too long for one whose peer has failed.
+	// By default, the race detector delays the exit of every process by a second, which
+	// is too long for a process whose peer has failed.
 	os.Setenv("GORACE", raceOptions)
-	// A shell starts commands in the background with interrupts ignored, and kvbench would
-	// ignore them as well. Processes that a test starts do not inherit this.
+	// If a shell runs the tests in the background, it makes them ignore interrupts, and
+	// kvbench would inherit this. With a handler, the processes that a test starts do not
+	// inherit it.
 	if strings.HasSuffix(os.Args[0], ".test") && signal.Ignored(os.Interrupt) {
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
-	// Many tests wait for processes. -parallel overrides this.
+	// Run more tests at a time than there are processors, because many tests wait for
+	// processes. -parallel overrides this.
 	if f := flag.Lookup("test.parallel"); f != nil {
 		f.Value.Set(strconv.Itoa(runtime.GOMAXPROCS(0) + 4))
 	}
@@ -97,12 +99,13 @@ const raceOptions = "atexit_sleep_ms=0"
 // take many seconds are skipped or try only some of their cases.
 func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
 
-// startsMany skips a test that starts hundreds of processes, each of a kind that other tests
-// start too. With the race detector, every start takes much longer.
+// startsMany skips a test that starts hundreds of processes in short mode, because the race
+// detector, with which short mode is used, makes every start take much longer. Other tests
+// start the same kinds of processes.
 func startsMany(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it starts hundreds of processes")
+		t.Skip("skipped, because it starts hundreds of processes")
 	}
 }
 
@@ -110,7 +113,7 @@ func startsMany(t *testing.T) {
 func needsFull(t *testing.T) {
 	t.Helper()
 	if !full() {
-		t.Skip("it takes many seconds: set KVBENCH_FULL=1 to run it")
+		t.Skip("skipped, because it takes many seconds; set KVBENCH_FULL=1 to run it")
 	}
 }
 
@@ -128,15 +131,16 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       os.Getenv("KVBENCH_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", raceOptions)
-			// On a busy machine, with the race detector, good files can take longer than 5 s.
+			// On a busy machine with the race detector, even good files can take longer
+			// than 5 s.
 			env.Setenv(guardTime, "1m")
-			// A name with characters that shells and terminals treat specially.
+			// This name contains characters that shells and terminals treat specially.
 			odd := "it's \"odd\"; $HOME\nnixlbench.yaml"
 			env.Setenv("ODD", odd)
 			if err := os.WriteFile(filepath.Join(env.WorkDir, odd), []byte("system: {page_size: 16}\n"), 0o644); err != nil {
 				return err
 			}
-			// A server that accepts connections, in place of etcd.
+			// This server accepts connections, in place of etcd.
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err
@@ -190,7 +194,7 @@ func binary(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x7fELF\x00\x01"), 0o644))
 }
 
-// macintosh FILE replaces a file's line ends with carriage returns.
+// macintosh FILE replaces a file's newlines with carriage returns.
 func macintosh(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
@@ -217,7 +221,7 @@ func tail(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(all[max(0, len(all)-1-n):], "")), 0o644))
 }
 
-// lines N FILE checks that a file has N lines, including the newline of the last one.
+// lines N FILE checks that a file has N lines and ends with a newline.
 func lines(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[1])
 	if n := strings.Count(text, "\n"); strconv.Itoa(n) != args[0] || !strings.HasSuffix(text, "\n") {
@@ -234,7 +238,7 @@ func small(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// tear FILE appends a truncated result, as left by a run that was killed.
+// tear FILE appends a truncated result, as a killed run would leave behind.
 func tear(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND, 0)
 	ts.Check(err)
@@ -243,7 +247,7 @@ func tear(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// chop FILE removes the last character, the newline of the last line.
+// chop FILE removes a file's last character, which is a newline.
 func chop(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[0])
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)-1]), 0o644))
@@ -259,7 +263,7 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	ts.Fatalf("process %d is still there", pid)
+	ts.Fatalf("process %d is still running", pid)
 }
 
 // zombie reports whether a process has ended but its parent has not waited for it yet.

@@ -1,8 +1,8 @@
 package cli
 
 // growStack makes the stack of the calling goroutine large enough for most commands.
-// Otherwise, it would grow in steps, and be copied in each, which takes 1% of the time of a
-// plan.
+// Otherwise, the stack would grow in steps and be copied in each step, which takes 1% of
+// the time that a plan takes.
 //
 //go:noinline
 func growStack(unused int) byte {

@@ -33,7 +33,8 @@ const sweepView = "sweep"
 // transfersView is the view with the columns of a sweep over transfers.
 const transfersView = "transfers"
 
-// sweepFlags returns the flags that control which points of a sweep are shown, and how.
+// sweepFlags returns the flags that control which points of a sweep are shown, and how
+// they are shown.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
 		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
@@ -57,7 +58,7 @@ func (c *command) sweeps(jobs []plan.Item) bool {
 		slices.ContainsFunc(jobs, func(j plan.Item) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
 }
 
-// sweep writes the plans of all points as rows. errs contains earlier errors.
+// sweep writes the plans of all points as rows. errs contains errors that occurred earlier.
 func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format string, secrets bool, errs diag.List) error {
 	s, format, columns, err := a.newSweep(c, jobs, format, secrets, &errs)
 	if err != nil {
@@ -110,7 +111,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	}
 	switch {
 	case errors.Is(err, syscall.EPIPE):
-		return nil // the reader is gone
+		return nil // the reader has exited
 	case ctx.Err() != nil:
 		out.discard()
 		return errInterrupted
@@ -151,7 +152,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 	if c.set["columns"] {
 		columns = c.list("columns")
 		for i, name := range columns {
-			if slices.Contains(columns[:i], name) { // a JSON object must not have duplicate keys
+			if slices.Contains(columns[:i], name) { // each column is a key of a JSON object, which must not have duplicate keys
 				_, from, _ := c.value("columns")
 				wrong = append(wrong, from.Errorf("%q is given twice", name))
 			}
@@ -256,8 +257,8 @@ func knobsOf(jobs []plan.Item) []*schema.Flag {
 	return list
 }
 
-// eachConfig returns one job per model and configuration: the others differ
-// only in nixlbench flags.
+// eachConfig returns one job for each model and configuration. The jobs that it omits
+// differ only in nixlbench flags.
 func eachConfig(jobs []plan.Item) []plan.Item {
 	var list []plan.Item
 	for i, j := range jobs {
@@ -299,8 +300,8 @@ func (a *app) announce(c *command, s *sweep.Sweep) {
 	a.print.Print(note)
 }
 
-// warnMissingOnce is like warnMissing for several plans, but prints each message only
-// once, with the number of plans that it applies to.
+// warnMissingOnce is like warnMissing, but for several plans. It prints each message only
+// once, with the number of plans that the message applies to.
 func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
@@ -321,7 +322,8 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	}
 }
 
-// noteEmpty prints why columns are empty: the fields that their values need are not set.
+// noteEmpty prints a note about each column that is empty because the fields that its
+// values need are not set.
 func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 	isSet := func(f *schema.Field) bool {
 		return slices.ContainsFunc(jobs, func(j plan.Item) bool {
@@ -345,13 +347,13 @@ func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 			}
 		}
 		if needed != nil {
-			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty: it needs %s", q.Name, strings.Join(needed, " or ")))
+			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty, because it needs %s", q.Name, strings.Join(needed, " or ")))
 		}
 	}
 }
 
-// tell prints which limits the rows break, and warnings; errs receives the reasons why
-// points have no row. Each reason is reported once.
+// tell prints the limits that rows break, and warnings. It adds the reasons why points
+// have no row to errs, each reason only once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
@@ -367,7 +369,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	}
 	for _, f := range o.Failed {
 		d := counted(s, f, o.Points, manyFailed)
-		d.Usage = d.Usage && o.Rows == 0 // not a usage error if other values work
+		d.Usage = d.Usage && o.Rows == 0 // it is not a usage error if other values work
 		*errs = append(*errs, d)
 	}
 	a.tellNone(c, o)
@@ -385,7 +387,8 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 	}
 }
 
-// unmeetable adds a hint for each value in a condition that its field cannot have.
+// unmeetable adds a hint for each value in a condition that is not a known value of its
+// field.
 func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
 	compared := formula.Compared(where)
 	for _, name := range schema.Keys(compared) {
@@ -400,14 +403,14 @@ func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
 	return d
 }
 
-// Hints for reasons that several points share. The arguments are the number of these
-// points, the total number of points, and the first of these points.
+// These hints are for reasons that several points share. Their arguments are the number
+// of these points, the total number of points, and the first of these points.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
 )
 
-// counted returns a reason with a hint on the points that it applies to.
+// counted returns a reason with a hint about the points that it applies to.
 func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.Diag {
 	d := *diag.All(f.Err)[0]
 	if label := s.Label(f.First); f.Count > 1 {
@@ -418,8 +421,8 @@ func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.D
 	return &d
 }
 
-// sweepProgress shows the progress of a long sweep on a terminal. If the rows are
-// printed there too, it does so only if they are sorted or filtered, because such rows may
+// sweepProgress shows the progress of a long sweep on a terminal. If the terminal also
+// shows the rows, there is a progress line only for sorted or filtered rows, which may
 // take a long time to appear.
 type sweepProgress struct {
 	progress

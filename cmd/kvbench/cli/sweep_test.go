@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// endless holds the arguments of a sweep of 10^12 points.
+// endless contains the arguments of a sweep of 10^12 points.
 var endless = []string{"plan", "--model", "../../../examples/model_qwen3_8b.yaml", "--isl", "1..10000+1", "--page_size", "1..10000+1",
 	"--tp", "1..100+1", "--num_requests", "1..100+1", "--format", "csv"}
 
-// TestSweepInterrupt checks that a sweep prints its size first, and that an interrupt
-// ends it at once, with stdout ending in a whole row.
+// TestSweepInterrupt checks that a sweep prints its size first. It also checks that an
+// interrupt ends the sweep at once and that stdout then ends with a complete row.
 func TestSweepInterrupt(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("kvbench", endless...)
@@ -44,7 +44,7 @@ func TestSweepInterrupt(t *testing.T) {
 		t.Errorf("exit code %d, want 130", code)
 	}
 	if d := time.Since(begin); d > 30*time.Second {
-		t.Errorf("took %v to end", d)
+		t.Errorf("the sweep took %v to end", d)
 	}
 	out := string(append(some, rest...))
 	if !strings.HasSuffix(out, "\n") {
@@ -52,7 +52,7 @@ func TestSweepInterrupt(t *testing.T) {
 	}
 	for line := range strings.Lines(out) {
 		if strings.Count(line, ",") != 11 {
-			t.Fatalf("not a whole row: %q", line)
+			t.Fatalf("not a complete row: %q", line)
 		}
 	}
 	if want := "kvbench: note: 1000000000000 points: tp_size 100, isl 10000, num_requests 100, page_size 10000\n"; stderr.String() != want {
@@ -95,12 +95,12 @@ func TestSweepInterruptFile(t *testing.T) {
 		t.Errorf("exit code %d, want 130", code)
 	}
 	if _, names := files(); names != nil {
-		t.Errorf("%v is left", names)
+		t.Errorf("%v is left behind", names)
 	}
 }
 
-// TestSweepIgnores checks that a signal that is ignored when kvbench starts, as under
-// nohup, does not end it.
+// TestSweepIgnores checks that a signal does not end kvbench if it was ignored when
+// kvbench started, as under nohup.
 func TestSweepIgnores(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec kvbench "$@"`, "sh"}, endless...)...)
@@ -119,7 +119,7 @@ func TestSweepIgnores(t *testing.T) {
 		cmd.Process.Signal(syscall.SIGHUP)
 	}
 	if _, err := io.ReadFull(stdout, make([]byte, 1<<22)); err != nil {
-		t.Errorf("rows end: %v", err)
+		t.Errorf("the rows end: %v", err)
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	io.Copy(io.Discard, stdout)
@@ -134,7 +134,7 @@ func TestSweepInterruptPipe(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "rows.csv")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skipf("no named pipes here: %v", err)
+		t.Skipf("named pipes are not available: %v", err)
 	}
 	cmd := exec.Command("kvbench", append(endless, "--output", pipe)...)
 	stderr, err := cmd.StderrPipe()

@@ -26,17 +26,18 @@ import (
 	"kvbench/engine/tune"
 )
 
-// Limits on the number of runs and on the time for one run.
+// These constants limit the number of runs and the time for each run.
 const (
 	leastRuns, mostRuns = 40, 250
-	runsShare           = 10 // combinations per run, by default
-	// A run may take slowRun times as long as the slowest successful one. It may always
-	// take 1/timeoutShare of the budget, limited to the range from leastTimeout to
-	// mostTimeout, because filling a large file may take much longer than moving its data.
+	runsShare           = 10 // by default, the search may run one in this many combinations
+	// A run may take slowRun times as long as the slowest successful run so far. However,
+	// a run always has at least 1/timeoutShare of the budget, limited to the range from
+	// leastTimeout to mostTimeout, because filling a large file may take much longer than
+	// moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
-	// At the end, there should be time for this many runs, and for one more run for each
+	// The search should leave time at the end for this many runs, plus one run for each
 	// setting.
 	lastRuns = 10
 )
@@ -45,7 +46,7 @@ const (
 func (a *app) tuneCmd() *command {
 	flags := slices.Concat(a.commonFlags(), []*flagSpec{
 		programFlag(),
-		a.releaseFlag("that of the installed nixlbench"),
+		a.releaseFlag("the release of the installed nixlbench"),
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
@@ -68,7 +69,7 @@ func (a *app) tuneCmd() *command {
 	}
 }
 
-// The fields that describe the link. In this command, they do not affect the plan.
+// These fields describe the link. In this command, they do not affect the plan.
 const (
 	linkField      = "link"
 	bandwidthField = "bandwidth"
@@ -86,7 +87,7 @@ type tuner struct {
 	rate    int64 // bandwidth of the link, in bytes per second
 
 	item     plan.Item
-	index    int // index of the plan among the item's plans
+	index    int // index of the plan to tune among the item's plans
 	def      *plan.Plan
 	rules    *nixlbench.Rules
 	several  map[string][]data.Fact
@@ -204,8 +205,8 @@ func (t *tuner) prepare(c *command, release, from string) error {
 }
 
 // knobs reads the nixlbench flags that the user set. It returns the flags that have one
-// value, and stores those that have several values in t, for the search. It also takes the
-// link from the configuration.
+// value. It stores the flags that have several values in t, for the search. It also takes
+// the link from the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
@@ -254,8 +255,8 @@ func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact,
 	return given, errs.Err()
 }
 
-// splitLists splits the values of a flag whose values are themselves lists, if it is one of
-// the settings to vary.
+// splitLists splits the values of a flag that accepts lists, if the flag is one of the
+// settings to vary.
 func (t *tuner) splitLists(k *config.Knob) *config.Knob {
 	varied := slices.ContainsFunc(t.schema.Nixlbench.Runs.Get().Tuning.Knobs, func(s schema.Knob) bool { return slices.Contains(s.Flags, k.Flag.Name) })
 	if !varied || !k.Flag.List || len(k.Texts) != 1 {
@@ -289,9 +290,9 @@ func (t *tuner) takeLink(cfg *config.Config) error {
 	return nil
 }
 
-// planDefault creates the plan with the default settings. If it breaks a limit, the plan is
-// only the source of the defaults, and the search does not run it. If there are several
-// plans, it chooses the one that moves the most bytes.
+// planDefault creates the plan with the default settings. If that plan breaks a limit,
+// the search does not run it and uses it only as the source of the defaults. If there are
+// several plans, planDefault chooses the one that moves the most bytes.
 func (t *tuner) planDefault() error {
 	plans, err := t.item.Planner.Plans(t.item.Request)
 	if err != nil {
@@ -319,7 +320,7 @@ func (t *tuner) planDefault() error {
 		}
 	}
 	if len(plans) > 1 {
-		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "there are %d I/O sizes: finding the settings for stage %d, layers of %s, which moves the most bytes", len(plans), t.def.Stage(), t.def.Group()))
+		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "there are %d I/O sizes, and tune uses the one that moves the most bytes: stage %d, layers of %s", len(plans), t.def.Stage(), t.def.Group()))
 	}
 	return nil
 }
@@ -364,7 +365,7 @@ func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 	return t.one(&req)
 }
 
-// one creates the plan to tune.
+// one creates the plans for a request, and returns the one to tune.
 func (t *tuner) one(req *plan.Request) (*plan.Plan, error) {
 	plans, err := t.item.Planner.Plans(req)
 	if err != nil {
@@ -397,12 +398,12 @@ func (t *tuner) candidates(ctx context.Context) error {
 		return report.CandidatesText(out, c)
 	})
 	if err == nil && !slices.Contains(c.Refused, nil) {
-		err = diag.Errorf(diag.Pos{}, "none of the combinations that the search begins with can be run; the first one: %s", diag.Printable(diag.All(c.Refused[0])[0].Text()))
+		err = diag.Errorf(diag.Pos{}, "none of the search's initial combinations can be run; the first one: %s", diag.Printable(diag.All(c.Refused[0])[0].Text()))
 	}
 	return err
 }
 
-// show writes a result to stdout.
+// show writes the search's output to stdout.
 func (t *tuner) show(write func(*bytes.Buffer) error) error {
 	var out bytes.Buffer
 	if err := write(&out); err != nil {
@@ -412,7 +413,7 @@ func (t *tuner) show(write func(*bytes.Buffer) error) error {
 	return nil
 }
 
-// commandOf returns the command of a run for display.
+// commandOf returns the command of a run, to be displayed.
 func (t *tuner) commandOf(run *runner.Run) nixlbench.Command {
 	if _, hid := nixlbench.Masked(run.Flags); hid && !t.secrets && !t.masked {
 		t.masked = true
@@ -475,26 +476,26 @@ func (t *tuner) run(ctx context.Context) error {
 	return err
 }
 
-// late reports whether the rest of the budget is needed to repeat the best runs, based on how
-// long runs have taken.
+// late reports whether the search needs the rest of the budget to repeat the best runs.
+// It estimates this from how long runs have taken so far.
 func (t *tuner) late() bool {
 	spent := time.Since(t.start)
 	each := spent / time.Duration(max(t.progress.done, 1))
 	return t.budget-spent < min(t.budget/2, each*time.Duration(lastRuns+len(t.settings)))
 }
 
-// nothing returns the error for a search that has no result.
+// nothing returns the error for a search without a result.
 func (t *tuner) nothing() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
-		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run finished", t.budget).WithHint("set a larger one with --budget")
+		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run finished", t.budget).WithHint("set a larger budget with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
 	}
 	return diag.Errorf(diag.Pos{}, "no run succeeded; the last one: %s", diag.Printable(t.last))
 }
 
-// measure runs a point.
+// measure runs the plan for a point, or uses the result of an earlier run.
 func (t *tuner) measure(ctx context.Context, p tune.Point, repeat int) (float64, tune.Outcome) {
 	if ctx.Err() != nil || t.fatal != nil {
 		return 0, tune.Stopped
@@ -537,7 +538,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 // errSides is the error for a run whose processes would be on several machines.
 var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings come next")
 
-// execute runs a plan.
+// execute runs a plan and saves the result.
 func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner.Record, error) {
 	run, err := t.session.Prepare(ctx, pl, repeat, t.search.Runs+1)
 	if err != nil {
@@ -579,7 +580,7 @@ func (t *tuner) refusal(err error) tune.Outcome {
 	return tune.Refused
 }
 
-// judge returns the measurement of a run, and describes it.
+// judge returns the measurement and the outcome of a run. what is a text that describes them.
 func (t *tuner) judge(rec *runner.Record) (value float64, outcome tune.Outcome, what string) {
 	switch rec.Status {
 	case runner.OK:

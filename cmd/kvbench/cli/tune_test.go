@@ -40,7 +40,7 @@ type tuned struct {
 	}
 }
 
-// tuneArgs are the arguments of a search on the surface of the fake nixlbench.
+// tuneArgs returns the arguments for a search on the fake nixlbench's surface.
 func tuneArgs(t testing.TB, more ...string) []string {
 	t.Helper()
 	examples, err := filepath.Abs("../../../examples")
@@ -51,7 +51,7 @@ func tuneArgs(t testing.TB, more ...string) []string {
 		"--isl", "4k", "--page_size", "64", "--backend", "POSIX"}, more...)
 }
 
-// tuneCommand returns the command of a search on a surface, in a new folder.
+// tuneCommand returns a command that runs a search on a surface, in a new folder.
 func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	cmd := exec.Command("kvbench", tuneArgs(t, append([]string{"--seed", fmt.Sprint(seed)}, more...)...)...)
 	cmd.Dir = t.TempDir()
@@ -59,7 +59,7 @@ func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// at returns the bandwidth of the surface with these settings.
+// at returns the surface's bandwidth at the given settings.
 func at(settings map[string]any) float64 {
 	n := func(name string) int64 {
 		v, _ := settings[name].(float64)
@@ -69,9 +69,9 @@ func at(settings map[string]any) float64 {
 	return standin.SurfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
 }
 
-// TestTuneSeeds checks that tune comes within 5% of the best in a tenth of the grid's runs,
-// although some runs fail, and never chooses a suspect result. With KVBENCH_FULL, it tries 20
-// seeds.
+// TestTuneSeeds checks that tune comes within 5% of the best bandwidth with a tenth of
+// the runs that the whole grid needs, although some runs fail, and that it never chooses
+// a suspect result. With KVBENCH_FULL, it tries 20 seeds.
 func TestTuneSeeds(t *testing.T) {
 	startsMany(t)
 	t.Parallel()
@@ -99,7 +99,7 @@ func TestTuneSeeds(t *testing.T) {
 		}
 		runs, err := os.ReadFile(filepath.Join(cmd.Dir, "runs"))
 		if err != nil || r.Combinations != points || r.Runs > points/10 || len(runs) > r.Runs {
-			t.Errorf("seed %d: %d runs, %d of them got to their table, of %d combinations", seed, r.Runs, len(runs), r.Combinations)
+			t.Errorf("seed %d: %d runs, %d of which printed a table, for %d combinations", seed, r.Runs, len(runs), r.Combinations)
 		}
 		if r.Best.Status != "ok" || r.Best.Mean > 100 || len(r.Best.Values) < 2 {
 			t.Errorf("seed %d: the best is %+v", seed, r.Best)
@@ -110,13 +110,13 @@ func TestTuneSeeds(t *testing.T) {
 		failed, suspect = failed+r.Failed, suspect+r.SuspectRuns
 	}
 	if failed <= suspect || suspect == 0 {
-		t.Errorf("%d combinations failed, %d runs are suspect: the test needs both", failed, suspect)
+		t.Errorf("%d combinations failed, and %d runs are suspect, but the test needs both", failed, suspect)
 	}
 }
 
-// TestTuneResume checks that an interrupted search keeps its results and prints the best
-// settings so far, and that it continues from there, in the same order as a search that was
-// not interrupted.
+// TestTuneResume checks that an interrupted search saves its results and prints the best
+// settings so far. It also checks that the search can be resumed, and that it then makes
+// the same runs as a search that was not interrupted.
 func TestTuneResume(t *testing.T) {
 	t.Parallel()
 	order := func(text string) []string {
@@ -174,7 +174,7 @@ func TestTuneResume(t *testing.T) {
 	}
 	after, err := os.ReadFile(filepath.Join(cmd.Dir, "r.jsonl"))
 	if err != nil || !strings.HasPrefix(string(after), string(before)) {
-		t.Errorf("the results of the interrupted search are gone: %v", err)
+		t.Errorf("the results of the interrupted search are lost: %v", err)
 	}
 	var r tuned
 	if err := json.Unmarshal(out, &r); err != nil || at(r.Best.Settings) == 0 {

@@ -12,11 +12,11 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// planShown returns what a plan shows: its quantities and the command.
+// planShown returns what a plan shows, which is its quantities and its command.
 func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
 
-// sweepShown returns what a sweep shows. A field counts only if the condition uses it,
-// not if it is merely a column.
+// sweepShown returns what a sweep shows. It includes a field only if the condition uses
+// the field, not if the field is merely a column.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
@@ -37,14 +37,14 @@ func (a *app) isField(name string) bool {
 	return slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 }
 
-// onlyQuantities returns the names that are quantities.
+// onlyQuantities returns the names that are names of quantities.
 func (a *app) onlyQuantities(names []string) []string {
 	all := quantitiesOf(a.schema)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// given returns notes on values set by the user: values that were probably
-// meant differently, and values without effect.
+// given returns notes on values that the user probably meant differently, and on values
+// that have no effect.
 func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(a.loader().Small(j.Config), a.unread(j, shown)...)
 }
@@ -72,8 +72,8 @@ func (a *app) unread(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(list, diag.All(err)...)
 }
 
-// unreadNote returns a note that values have no effect, with the reason and what to use
-// instead.
+// unreadNote returns a note that some values have no effect. The note contains the reason
+// and hints on what to use instead.
 func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	first, names, verb, it := &all[0], make([]string, len(all)), "has", "it"
 	for i := range all {
@@ -92,7 +92,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	d := diag.Notef(first.Value.Origin.Pos, "%s %s no effect: %s", strings.Join(names, ", "), verb, why)
 	for i := range all {
 		u := &all[i]
-		what := "" // the value that a hint is about, if there are several
+		what := "" // the value that a hint is about, if the note is about several values
 		if len(all) > 1 {
 			what = names[i] + ": "
 		}
@@ -124,7 +124,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	return d
 }
 
-// otherHint describes which of the values the other accounting uses.
+// otherHint names the values that the other accounting uses.
 func otherHint(all []plan.Unread, names []string, it string) string {
 	other := ""
 	var with []string
@@ -142,7 +142,8 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 	return fmt.Sprintf("--%s %s uses %s", schema.AccountingVar, other, it)
 }
 
-// givenName returns the name of a value in the form in which the user set it.
+// givenName returns the name under which the user set a value: a field, a flag, or an
+// environment variable.
 func givenName(u *plan.Unread) string {
 	if u.Value.Origin.Kind == data.FromFile {
 		return u.Field.Path
@@ -150,8 +151,7 @@ func givenName(u *plan.Unread) string {
 	return u.Value.Origin.String()
 }
 
-// insteadText describes the field that the plan depends on instead, and how to
-// change it.
+// insteadText describes the field that the plan uses instead, and how to change that field.
 func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	v := j.Config.Values[f.Var]
 	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
@@ -166,7 +166,7 @@ func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
 }
 
-// few lists names, but only the first ones if there are many.
+// few lists names. If there are many, it lists only the first ones and counts the others.
 func few(names []string) string {
 	const most = 4
 	if len(names) <= most {
@@ -175,7 +175,8 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
-// dependents describes which quantities depend on a value, without listing many.
+// dependents describes which quantities depend on a value. If there are many, it names
+// only the first one.
 func dependents(names []string) string {
 	if len(names) > 2 {
 		return fmt.Sprintf("%s and %d others depend on it", names[0], len(names)-1)

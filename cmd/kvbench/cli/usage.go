@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// texts holds the description of each command and its examples.
+// texts contains a file for each command, with its description and examples.
 //
 //go:embed help/*.txt
 var texts embed.FS
 
-// helpWidth is the width of the help in columns.
+// helpWidth is the maximum width of the help, in columns.
 const helpWidth = 100
 
 // helpText is the prose part of a command's help.
 type helpText struct {
 	about    []string // paragraphs
 	examples []string
-	details  []string // paragraphs for the full help
+	details  []string // more paragraphs, shown only in the full help
 }
 
-// help reads the command's text: paragraphs, "Examples:" with indented lines,
-// and "Details:" with more paragraphs.
+// help reads the command's text. The text consists of paragraphs, "Examples:" with
+// indented lines, and "Details:" with more paragraphs.
 func (c *command) help() helpText {
 	data, _ := texts.ReadFile("help/" + c.name + ".txt") // a test checks that it exists
 	text, details, _ := strings.Cut(string(data), "\nDetails:\n")
@@ -144,7 +144,7 @@ func groups(flags []*flagSpec) [][]*flagSpec {
 	return list
 }
 
-// headWidth is the width of the column of flags in the short help.
+// headWidth is the width of the short help's column of flags.
 const headWidth = 27
 
 // head returns the flag as it is written on the command line.
@@ -159,7 +159,7 @@ func (f *flagSpec) head() string {
 	return head
 }
 
-// shown returns the help text about a flag's values and releases.
+// shown returns the flag's values and a note on its releases, as the help shows them.
 func (f *flagSpec) shown() (values []string, note string) {
 	if f.releases == nil {
 		return f.values, ""

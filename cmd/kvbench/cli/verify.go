@@ -79,9 +79,9 @@ func (a *app) verify(_ context.Context, c *command) error {
 	return err
 }
 
-// compare compares a log with the plan for the command's model. If a field is set only
-// because a certain line is in the log, and there is no plan with that field, compare tries
-// again without it.
+// compare compares a log with the plan for the command's model. Some fields are set only
+// because a certain line is in the log. If planning fails with such a field, compare
+// tries again without the field.
 func (a *app) compare(c *command, log *enginelog.Log) (plan.Item, *enginelog.Result, error) {
 	overridden := a.applyLog(c, log)
 	j, result, err := a.compareWith(c, log, overridden)
@@ -148,8 +148,8 @@ func (a *app) readLogs(names []string) (*enginelog.Log, error) {
 }
 
 // applyLog overrides configuration fields with values from a log, except fields that the
-// user set. For each field that differs, it prints a note. It returns the log's values of
-// these fields as possible causes.
+// user set. For each of the user's fields that differs from the log, it prints a note. It
+// returns the log's values of these fields as possible causes of differences.
 func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
 	var overridden []schema.LogCause
 	given := map[string]data.Fact{}
@@ -168,7 +168,7 @@ func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
 		}
 		if v := given[f.Var]; v.Origin.Given() {
 			if v.Text() != found.Text {
-				a.print.Print(diag.Notef(found.At, "%s is %s here: using %s, from %s", f.Var, diag.Printable(found.Text), v.Text(), v.Origin))
+				a.print.Print(diag.Notef(found.At, "%s is %s here, but kvbench uses %s, from %s", f.Var, diag.Printable(found.Text), v.Text(), v.Origin))
 				overridden = append(overridden, schema.LogCause{Why: "the log has a different value", Set: map[string]formula.Value{f.Var: valueOf(f, found.Text)}})
 			}
 			continue
@@ -178,7 +178,7 @@ func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
 	return overridden
 }
 
-// valueOf converts the text of a field in a log to a value.
+// valueOf converts the text of a field, as found in a log, to a value.
 func valueOf(f *schema.Field, text string) formula.Value {
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {

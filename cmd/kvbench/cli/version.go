@@ -28,8 +28,8 @@ func version() runner.Build {
 	return buildOf(info)
 }
 
-// buildOf returns the version and the commit that Go records in a program. Programs
-// built by go run or go test, or outside a repository, have no commit.
+// buildOf returns the version and the commit that Go records in a program. A program that
+// was built by go run or go test, or outside a repository, does not have a commit.
 func buildOf(info *debug.BuildInfo) runner.Build {
 	b := runner.Build{Version: "(devel)", Commit: "unknown"}
 	if info == nil {

@@ -7,8 +7,8 @@ import (
 	"kvbench/engine/runner"
 )
 
-// TestBuild checks that the commit is the one Go recorded in the program, with a mark if
-// files were modified, and is "unknown" if Go recorded none.
+// TestBuild checks that the commit is the one that Go recorded in the program, with a
+// mark if files were modified, or "unknown" if Go did not record a commit.
 func TestBuild(t *testing.T) {
 	const commit = "d58a683a2c1b0f6f3a9d5d0c7f1f3c9b1e2a4c55"
 	vcs := func(modified string) []debug.BuildSetting {

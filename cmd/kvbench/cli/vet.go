@@ -48,7 +48,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	var reporting sync.Mutex
 	last := a.checked.Last
 	a.guard.expires(func(over *diag.Diag, others int) {
-		reporting.Lock() // never unlocked: nothing else may be reported
+		reporting.Lock() // it stays locked, so that nothing else is reported
 		next := a.checked.Add(over, others)
 		if format == "json" {
 			last = "" // JSON is written only at the end, so nothing has been reported yet
@@ -138,8 +138,9 @@ func annotation(d *diag.Diag) string {
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }
 
-// shownName returns a file's name with hidden characters escaped. Line breaks are preserved,
-// because the annotation encodes them and GitHub finds the file by its name.
+// shownName returns a file's name with hidden characters escaped. Line breaks remain,
+// because the annotation encodes them, and because GitHub needs the exact name to find
+// the file.
 func shownName(name string) string {
 	var b strings.Builder
 	for _, r := range name {

@@ -89,7 +89,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("one of our files is treated as another program's: %s", line)
 		}
 	}
-	// The schema is skipped, and only files that are wrong on purpose are reported.
+	// vet skips the schema, and reports only files that are wrong on purpose.
 	cmd = exec.Command("kvbench", "vet", "-v", ".")
 	cmd.Dir = "../../.."
 	out, _ = cmd.CombinedOutput()
@@ -105,7 +105,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("one of our files is wrong: %s", line)
 		}
 	}
-	// The result must not depend on how the folder is named.
+	// The result must not depend on which path to the folder the user specifies.
 	cmd = exec.Command("kvbench", "vet", ".")
 	cmd.Dir = "../../../models"
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -113,8 +113,8 @@ func TestVetOwn(t *testing.T) {
 	}
 }
 
-// TestVetMany checks more architectures than are kept in memory: with and without the
-// import of the schema, a wrong one among them, and models for the first of them.
+// TestVetMany checks more architectures than vet keeps in memory at a time. Some of them
+// import the schema, one is wrong, and there are models of the first two.
 func TestVetMany(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,5 +1,5 @@
-// Byhand writes the same CSV as the sweep of BenchmarkSweep, using only loops and
-// integer arithmetic. Its arguments are the number of page sizes and the first two
+// Byhand writes the same CSV as the sweep in BenchmarkSweep, using only loops and integer
+// arithmetic. Its arguments are the number of page sizes, and the text of the first two
 // cells of each row.
 package main
 

@@ -23,10 +23,10 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// fake imitates nixlbench: it parses arguments as gflags does, has the flags of the
+// fake imitates nixlbench. It parses arguments as gflags does, has the flags of the
 // release FAKE_RELEASE, rejects what that release rejects, and prints tables captured
-// from real runs. FAKE_FAULT makes it misbehave, but if FAKE_WHEN is a flag=value, only
-// if the flag has that value.
+// from real runs. FAKE_FAULT makes it misbehave. If FAKE_WHEN is set to flag=value, it
+// misbehaves only if the flag has that value.
 type fake struct {
 	releases []string // in order
 	release  string
@@ -138,8 +138,8 @@ func (f *fake) parse(args []string) {
 	}
 }
 
-// config reads the file of --config_file. Flags on the command line override it, and unknown
-// keys are ignored.
+// config reads the --config_file file. Flags on the command line override it, and unknown keys
+// are ignored.
 func (f *fake) config(given map[string]bool) {
 	name := f.values["config_file"]
 	if name == "" {
@@ -160,7 +160,8 @@ func (f *fake) config(given map[string]bool) {
 	}
 }
 
-// value returns the normalized value of a flag. It fails if the type does not allow it.
+// value returns the normalized value of a flag. It fails if the flag's type does not allow the
+// value.
 func (f *fake) value(name, typ, value string) string {
 	ok := true
 	switch typ {
@@ -223,7 +224,7 @@ func (f *fake) fault(name string) bool {
 	return os.Getenv("FAKE_FAULT") == name
 }
 
-// check rejects what the release rejects, with the same messages.
+// check rejects the values that the release rejects, with the same messages.
 func (f *fake) check() {
 	block, batch, total := f.number("max_block_size"), f.number("max_batch_size"), f.number("total_buffer_size")
 	threads, initiators, targets := f.number("num_threads"), f.number("num_initiator_dev"), f.number("num_target_dev")
@@ -391,7 +392,7 @@ func (f *fake) misbehave() {
 	switch {
 	case f.fault("segv"):
 		f.out.Flush()
-		// If this process faulted itself, Go would print its own report.
+		// Go would print its own report if this process itself crashed.
 		syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -SEGV $$"}, os.Environ())
 	case f.fault("hang"):
 		f.heading()

@@ -24,7 +24,7 @@ func (f *fake) odd() {
 		f.out.Flush()
 		fmt.Fprintln(os.Stderr, "Warning: on stderr")
 	}
-	// Fail at a barrier before the first row, but only in the first run.
+	// Only the first run fails at a barrier before the first row.
 	if f.fault("asio_once") {
 		if _, err := os.Stat("tried"); err != nil {
 			os.WriteFile("tried", nil, 0o644)

@@ -25,7 +25,7 @@ func (f *fake) crash(signal string) {
 	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + signal + " $$"}, os.Environ())
 }
 
-// rules fails if the release fails before it creates anything.
+// rules ends the process in the same way as a release that fails before it creates anything.
 func (f *fake) rules() {
 	initiators, targets, threads := f.number("num_initiator_dev"), f.number("num_target_dev"), f.number("num_threads")
 	network := f.values["backend"] == "UCX"
@@ -50,7 +50,8 @@ func (f *fake) hugepages() int {
 	return n
 }
 
-// transfers fails if the release fails to transfer blocks in files, after filling them.
+// transfers ends the process in the same way as a release that fills files but then fails
+// to transfer their blocks.
 func (f *fake) transfers() {
 	if !f.onFiles() || !f.since("0.5.1") {
 		return
@@ -104,8 +105,8 @@ func (f *fake) transfers() {
 	}
 }
 
-// counted returns the bandwidth to print. It is too low if nixlbench moves more data
-// than it counts.
+// counted returns the bandwidth to print. This bandwidth is too low if nixlbench moves
+// more data than it counts.
 func (f *fake) counted(bandwidth string, block int64) string {
 	initiators, targets := f.number("num_initiator_dev"), f.number("num_target_dev")
 	factor := 1.0
@@ -137,7 +138,7 @@ func (f *fake) counted(bandwidth string, block int64) string {
 }
 
 // aggregates reports whether rows contain the aggregate bandwidth of all initiators, as
-// they do with more than two processes.
+// in runs of more than two processes.
 func (f *fake) aggregates() bool {
 	return f.values["backend"] == "UCX" && f.values["mode"] == "SG" && f.number("num_initiator_dev")+f.number("num_target_dev") > 2 && f.since("0.5.1")
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// The settings that the surface is made for.
+// The values of the settings for which the surface is defined.
 var (
 	surfaceBatches = []int64{1, 4, 16, 64}
 	surfaceThreads = []int64{1, 2, 4, 8, 16, 32}
@@ -17,8 +17,8 @@ var (
 	surfaceQueues  = []int64{64, 256, 1024}
 )
 
-// SurfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its
-// optimum is 16 blocks, 4 threads, a depth of 4 and URING.
+// SurfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
+// is at 16 blocks, 4 threads, a depth of 4 and URING.
 func SurfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	if threads == 32 {
 		return 0
@@ -39,7 +39,7 @@ func SurfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	return v
 }
 
-// isSuspect reports whether a run reports a result that cannot be trusted, and that
+// isSuspect reports whether a run has a result that cannot be trusted. Such a result
 // is far above all others.
 func isSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
 
@@ -62,9 +62,9 @@ func SurfaceBest() (best float64, points int) {
 	return best, points
 }
 
-// surface returns the bandwidth to print, or "" if FAKE_SURFACE is not a number. If it is,
-// bandwidths follow a known surface, with noise that the number and the number of runs so far
-// determine.
+// surface returns the bandwidth to print, or "" if FAKE_SURFACE is not a number. Bandwidths
+// follow a known surface with noise, which depends only on FAKE_SURFACE and on how many runs
+// there have been.
 func (f *fake) surface() string {
 	seed, err := strconv.ParseUint(os.Getenv("FAKE_SURFACE"), 10, 64)
 	if err != nil {
