@@ -86,6 +86,9 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 	if f.Nodes > 0 {
 		f.options = append(f.options, "nodes")
 	}
+	if f.Reads("hosts") { // spread counts the hosts instead
+		f.options = slices.DeleteFunc(f.options, func(o string) bool { return o == "nodes" })
+	}
 	return f, errs.Err()
 }
 

@@ -85,23 +85,20 @@ type Item struct {
 	Planner *Planner
 }
 
-// Split replaces each configuration that lists several accountings with one configuration
-// for each of them, because each accounting needs its own planner.
-func Split(configs []*config.Config) []*config.Config {
+// Split returns one configuration for each accounting that cfg lists, because each
+// accounting needs its own planner.
+func Split(cfg *config.Config) []*config.Config {
+	i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Var == accountingVar })
+	if i < 0 {
+		return []*config.Config{cfg}
+	}
 	var all []*config.Config
-	for _, cfg := range configs {
-		i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Var == accountingVar })
-		if i < 0 {
-			all = append(all, cfg)
-			continue
-		}
-		for _, v := range cfg.Axes[i].Values {
-			one := *cfg
-			one.Axes = slices.Delete(slices.Clone(cfg.Axes), i, i+1)
-			one.Values = maps.Clone(cfg.Values)
-			one.Values[accountingVar] = v
-			all = append(all, &one)
-		}
+	for _, v := range cfg.Axes[i].Values {
+		one := *cfg
+		one.Axes = slices.Delete(slices.Clone(cfg.Axes), i, i+1)
+		one.Values = maps.Clone(cfg.Values)
+		one.Values[accountingVar] = v
+		all = append(all, &one)
 	}
 	return all
 }

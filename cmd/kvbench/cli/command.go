@@ -289,18 +289,25 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	}
 	configs, err := a.configs(c)
 	errs.Add(err)
+	var split []*config.Config
 	flags := map[*config.Config]map[string][]data.Fact{}
 	for _, cfg := range configs {
-		flags[cfg], err = c.flagsOf(a.schema, cfg, planners.Release, given)
+		values, err := c.flagsOf(a.schema, cfg, planners.Release, given)
 		errs.Add(err)
+		if err != nil {
+			continue
+		}
+		for _, one := range plan.Split(cfg) {
+			flags[one] = values
+			split = append(split, one)
+		}
 	}
-	configs = slices.DeleteFunc(slices.Clone(configs), func(cfg *config.Config) bool { return flags[cfg] == nil })
 
 	var jobs []plan.Item
 	told := map[string]bool{}
 	drafters := &drafters{app: a, loader: loader, dirs: c.dirs()}
 	for _, m := range known {
-		for _, cfg := range plan.Split(configs) {
+		for _, cfg := range split {
 			values := flags[cfg]
 			m, err := drafters.with(m, cfg)
 			if err != nil {
@@ -361,8 +368,7 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 }
 
 // flagsOf returns the values of nixlbench's flags for a configuration: the values in given
-// and, for other flags, the values in the configuration's sweep. It returns nil if there is
-// an error.
+// and, for other flags, the values in the configuration's sweep.
 func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]data.Fact) (map[string][]data.Fact, error) {
 	values := maps.Clone(given)
 	if values == nil { // the command does not have nixlbench's flags

@@ -22,7 +22,7 @@ const groupJob = "The job"
 // launchCmd writes jobs.
 func (a *app) launchCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "Program or scheduler that starts the job"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "How the job starts the runs"},
 		&flagSpec{name: "output", short: "o", arg: "DIR", group: groupJob, help: "Folder to write the job to. It must not exist yet"},
 		&flagSpec{name: "resume", arg: "FILE", group: groupJob, help: "Omit the runs that this results file already contains"},
 		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},
@@ -38,7 +38,7 @@ func (a *app) launchCmd() *command {
 	}
 	program := programFlag()
 	program.group, program.more = groupJob, true
-	flags = append(flags, program, a.releaseFlag("the newest"), releasesFlag())
+	flags = append(flags, program, a.releaseFlag("the newest final release"), releasesFlag())
 	return &command{
 		name:  "launch",
 		axes:  true,
@@ -92,7 +92,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 		return err
 	}
 	if in.Release = release; release == "" {
-		in.Release = a.schema.Nixlbench.Newest()
+		in.Release, where = a.schema.Nixlbench.Newest(), "the default of --nixlbench_release"
 	}
 	format, err := launch.NewFormat(a.schema, name)
 	if err != nil {
@@ -114,7 +114,11 @@ func (a *app) launch(_ context.Context, c *command) error {
 	}
 	for _, option := range schema.Keys(in.Launch) {
 		if f := a.schema.Field(schema.LaunchSection + "." + option); !format.Reads(option) {
-			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s has no effect, because --format %s does not use it", f.Path, name)})
+			from, what := in.Launch[option].Origin, f.Path
+			if from.Pos.File == "" {
+				what = from.String()
+			}
+			a.printOnce([]*diag.Diag{diag.Notef(from.Pos, "%s has no effect, because --format %s does not use it", what, name)})
 		}
 	}
 	if _, _, ok := c.value(nixlbenchName); ok && format.Program != nil {

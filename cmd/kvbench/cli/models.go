@@ -34,7 +34,7 @@ func (a *app) modelsCmd() *command {
 		short: "List the known models and architectures",
 		flags: []*flagSpec{
 			modelsFlag(),
-			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv"}, help: "Output format; csv lists only models"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv"}, help: "Output format. csv lists only models"},
 			configFlag(),
 		},
 		exec:     a.models,

@@ -33,7 +33,7 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands without running them"},
 		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print only the table of results"},
 		&flagSpec{name: "launch", arg: "HOW", more: true, group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
-			help: "Which processes of a run to start here. pair: all of them; single: one; the default is pair unless another machine is involved"},
+			help: "Which processes of a run to start here. pair: all of them; single: one. The default is pair unless the other side is on another machine"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
 		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"})
 	return &command{

@@ -69,9 +69,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	var all sync.WaitGroup
 	for i, name := range c.args {
 		if i > 0 && options.Match == nil && gate == nil { // the report shows only the baseline's measures
-			names = nil
+			names = []runner.Name{{Name: runner.NameMeasuredBy}} // for sayMixed
 			if format == "html" {
-				names = report.OriginNames()
+				names = append(names, report.OriginNames()...)
 			}
 		}
 		briefs := runner.NewBriefs(names, measures)
