@@ -497,7 +497,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases, Fixed: count, Side: prepare,
-			Note: "Each bar shows the phases of a request with this I/O size, for the point with the median time. Long post phases mean that the number of I/Os costs more time than the number of bytes. " +
+			Note: "Each bar shows the phases of a request with this I/O size, for the point with the median time. A long post phase means that the time depends more on the number of I/Os than on the number of bytes. " +
 				"Unless requests are recreated, a request is prepared once and posted many times, so the bar does not include the time to prepare it.",
 			Columns: table(append(phases, prepare)...),
 		},

@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// Transfer is a transfer, with the planner to use for advice about it.
+// Transfer combines a transfer with the planner to use for advice about it.
 type Transfer struct {
 	*transfer.Transfer
 	Planner *plan.Planner
@@ -145,11 +145,11 @@ func (t *Transfer) advice(a *transfer.Advice) string {
 	}
 	switch len(better) {
 	case 0:
-		return text + "; no change that kvbench tries halves this time"
+		return text + "; no change that kvbench tries halves the transfer time"
 	case 1:
-		return text + "; " + better[0] + " at least halves this time"
+		return text + "; " + better[0] + " at least halves the transfer time"
 	}
-	return text + "; each of these at least halves this time: " + strings.Join(better, ", ")
+	return text + "; each of these at least halves the transfer time: " + strings.Join(better, ", ")
 }
 
 // Answers are the quantities that are shown if the user sets fields such as the transfer's

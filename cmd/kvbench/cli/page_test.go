@@ -392,9 +392,9 @@ func TestPageFit(t *testing.T) {
 	for _, want := range []string{
 		`<tr><th scope="row">UCX</th><td class="n">5 us</td><td class="n">3.1 us</td><td class="n">42 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
 		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
-		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
+		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for starting and posting.
 		`<p class="big">For READ, use 64 I/Os of 1 MiB per request, backend UCX: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
-		`<p>About 11% of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
+		`<p>About 11% of the time is spent starting requests and posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %s", want)
