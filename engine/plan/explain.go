@@ -128,8 +128,11 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
+		field := slices.IndexFunc(p.schema.Fields, func(f schema.Field) bool { return name != "" && (f.Flag == name || f.Path == name) })
 		if p.IsElsewhere(name) {
 			d.WithHint("%s", p.Elsewhere(name))
+		} else if field >= 0 && slices.Contains(names, p.schema.Fields[field].Var) {
+			d.WithHint("did you mean %q?", p.schema.Fields[field].Var)
 		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {
@@ -149,8 +152,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 			x.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
-		if err != nil {
-			return nil, x.hidden(name, err)
+		if err = x.hidden(name, err); err != nil {
+			return nil, err
 		}
 		for _, q := range pl.Quantities {
 			if q.Name == name {
