@@ -78,6 +78,6 @@ func (a *app) showView(_ context.Context, c *command) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		return report.Rows(a.stdout, a.schema.View(c.name), pl)
+		return report.Rows(a.stdout, a.textView(c), pl)
 	})
 }

@@ -3,11 +3,13 @@ package cli
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
+	"kvbench/engine/schema"
 )
 
 // planCmd prints nixlbench commands.
@@ -96,7 +98,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		case "csv":
 			err = report.CSV(&out, a.schema.Fields, a.schema.View(sweepView), plans)
 		default:
-			err = report.Text(&out, a.schema.View(c.name), plans)
+			err = report.Text(&out, a.textView(c), plans)
 		}
 		if err == nil {
 			err = a.writeAll(c, out.Bytes())
@@ -104,6 +106,17 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		errs.Add(err)
 	}
 	return errs.Err()
+}
+
+// textView returns the command's view. If there are several models, the view also names the
+// model.
+func (a *app) textView(c *command) schema.View {
+	view := a.schema.View(c.name)
+	named := func(r schema.Row) bool { return r.Value == schema.NameParam }
+	if len(c.flag("model").text) > 1 && !slices.ContainsFunc(view.Rows, named) {
+		view.Rows = slices.Concat([]schema.Row{{Label: "Model", Value: schema.NameParam}}, view.Rows)
+	}
+	return view
 }
 
 // maskedWarning returns the warning about commands that contain [nixlbench.Mask].
