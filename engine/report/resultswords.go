@@ -709,7 +709,7 @@ func (b *resultsPage) overLink() string {
 		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
 }
 
-// once reports whether the compared points and their baselines were measured once each.
+// once reports whether the compared points and their baselines were each measured only once.
 func (b *resultsPage) once() bool {
 	return !slices.ContainsFunc(b.points, func(p *pagePoint) bool {
 		return p.get(keyRatio) > 0 && (len(p.line.rows) > 1 || len(p.base.rows) > 1)

@@ -328,8 +328,8 @@ func (j *Journal) isThere() error {
 	return nil
 }
 
-// rescue passes this command's results to Rescue: first those in the file, then line. The
-// open handle can read the file even after it was removed.
+// rescue passes this command's results to Rescue: first the results in the file, then the
+// result in line. The open handle can read the file even after the file was removed.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {
