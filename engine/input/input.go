@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Work is a kind of work on a file that is reported to a [Watch].
+// Work is a kind of work on a file, as reported to a [Watch].
 type Work uint8
 
 // These are the kinds of work.
