@@ -31,10 +31,7 @@ func (a *app) importModel(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
 		return diag.Usagef("expected one config.json, its folder, or hf:OWNER/NAME, as in '%s import FILE -o FILE'", program)
 	}
-	output, from, toFile := c.value("output")
-	if toFile && output == "" {
-		return from.Errorf("%q is not a file name", output)
-	}
+	output, _, toFile := c.value("output")
 	a.awaits(c.args[0])
 	loader := a.loader()
 	var err error

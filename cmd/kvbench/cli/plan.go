@@ -61,7 +61,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		made, err := j.Planner.Plans(j.Request)
 		done()
 		if err != nil {
-			errs.Add(about(j.Request, err))
+			errs.Add(ofModel(c, j, diag.All(about(j.Request, err))...))
 		}
 		if len(made) == 0 {
 			continue
@@ -70,7 +70,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		a.warn(made)
 		for _, pl := range made {
 			for i := range pl.Violations {
-				a.print.Print(pl.Violations[i].Warning())
+				a.print.Print(ofModel(c, j, pl.Violations[i].Warning()))
 			}
 			if !secrets {
 				var hid bool
@@ -117,6 +117,16 @@ func (a *app) textView(c *command) schema.View {
 		view.Rows = slices.Concat([]schema.Row{{Label: "Model", Value: schema.NameParam}}, view.Rows)
 	}
 	return view
+}
+
+// ofModel adds the name of the model to messages about an item if there are several models.
+func ofModel(c *command, j plan.Item, messages ...*diag.Diag) diag.List {
+	if len(c.flag("model").text) > 1 {
+		for _, d := range messages {
+			d.WithHint("with model %s", j.Model.Name)
+		}
+	}
+	return messages
 }
 
 // maskedWarning returns the warning about commands that contain [nixlbench.Mask].
