@@ -175,30 +175,38 @@ func (w *walker) branch(n *parse.BranchNode) error {
 // fromOptions maps fields of a [Job] to the options that set them.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
-// options returns the options of the launch section that templates read.
+// options returns the options of the launch section that a template reads, also in the
+// templates that it calls.
 func options(t *template.Template) []string {
 	var names []string
-	for _, each := range t.Templates() {
-		if each.Tree != nil {
-			for _, path := range fieldsOf(each.Root) {
-				switch {
-				case len(path) > 1 && path[0] == "Launch":
-					names = append(names, path[1])
-				case len(path) > 0 && fromOptions[path[0]] != "":
-					names = append(names, fromOptions[path[0]])
-				}
+	read := map[string]bool{} // names of templates
+	var add func(t *template.Template)
+	add = func(t *template.Template) {
+		if t == nil || t.Tree == nil || read[t.Name()] {
+			return
+		}
+		read[t.Name()] = true
+		paths := fieldsOf(t.Root, func(name string) { add(t.Lookup(name)) })
+		for _, path := range paths {
+			switch {
+			case len(path) > 1 && path[0] == "Launch":
+				names = append(names, path[1])
+			case len(path) > 0 && fromOptions[path[0]] != "":
+				names = append(names, fromOptions[path[0]])
 			}
 		}
 	}
+	add(t)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// fieldsOf returns the paths of the fields that a part of a template reads.
-func fieldsOf(n parse.Node) (paths [][]string) {
+// fieldsOf returns the paths of the fields that a part of a template reads, and calls
+// called with the names of the templates that the part calls.
+func fieldsOf(n parse.Node, called func(name string)) (paths [][]string) {
 	add := func(nodes ...parse.Node) {
 		for _, n := range nodes {
-			paths = append(paths, fieldsOf(n)...)
+			paths = append(paths, fieldsOf(n, called)...)
 		}
 	}
 	branch := func(b *parse.BranchNode) {
@@ -218,6 +226,11 @@ func fieldsOf(n parse.Node) (paths [][]string) {
 		branch(&n.BranchNode)
 	case *parse.WithNode:
 		branch(&n.BranchNode)
+	case *parse.TemplateNode:
+		called(n.Name)
+		if n.Pipe != nil {
+			add(n.Pipe)
+		}
 	case *parse.PipeNode:
 		for _, c := range n.Cmds {
 			add(c.Args...)
