@@ -533,15 +533,16 @@ func (p *profile) write(text []byte) {
 	})
 }
 
-// found adds the files of a run to those that noteFiles prints.
+// found adds the files of a run to those that noteFiles prints. A file that existed before
+// the command is mentioned only if the user may expect --cleanup to remove it.
 func (p *profile) found(rec *runner.Record) {
 	for _, file := range rec.Files {
 		switch {
 		case slices.Contains(p.left, file) || slices.Contains(p.kept, file):
-		case p.session.Cleanup && slices.Contains(rec.Kept, file):
-			p.kept = append(p.kept, file)
-		default:
+		case !slices.Contains(rec.Kept, file):
 			p.left = append(p.left, file)
+		case p.session.Cleanup:
+			p.kept = append(p.kept, file)
 		}
 	}
 }
