@@ -287,7 +287,7 @@ func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 // if there is no such field.
 func ColumnMeant(s *schema.Schema, name string) string {
 	for i := range s.Fields {
-		if f := &s.Fields[i]; f.Flag == name || f.Path == name {
+		if f := &s.Fields[i]; name != "" && (f.Flag == name || f.Path == name) {
 			return f.Var
 		}
 	}
