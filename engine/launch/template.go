@@ -175,19 +175,12 @@ func (w *walker) branch(n *parse.BranchNode) error {
 // fromOptions maps fields of a [Job] to the options that set them.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
-// options returns the options of the launch section that a template reads, also in the
-// templates that it calls.
+// options returns the options of the launch section that a template and the templates that it
+// includes read.
 func options(t *template.Template) []string {
 	var names []string
-	read := map[string]bool{} // names of templates
-	var add func(t *template.Template)
-	add = func(t *template.Template) {
-		if t == nil || t.Tree == nil || read[t.Name()] {
-			return
-		}
-		read[t.Name()] = true
-		paths := fieldsOf(t.Root, func(name string) { add(t.Lookup(name)) })
-		for _, path := range paths {
+	for _, each := range included(t) {
+		for _, path := range fieldsOf(each.Root) {
 			switch {
 			case len(path) > 1 && path[0] == "Launch":
 				names = append(names, path[1])
@@ -196,17 +189,29 @@ func options(t *template.Template) []string {
 			}
 		}
 	}
-	add(t)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// fieldsOf returns the paths of the fields that a part of a template reads, and calls
-// called with the names of the templates that the part calls.
-func fieldsOf(n parse.Node, called func(name string)) (paths [][]string) {
+// included returns a template and all templates that it includes, directly or indirectly.
+func included(t *template.Template) []*template.Template {
+	list := []*template.Template{t}
+	for i := 0; i < len(list); i++ {
+		text := list[i].Root.String()
+		for _, part := range t.Templates() {
+			if part.Tree != nil && !slices.Contains(list, part) && strings.Contains(text, fmt.Sprintf("{{template %q", part.Name())) {
+				list = append(list, part)
+			}
+		}
+	}
+	return list
+}
+
+// fieldsOf returns the paths of the fields that a part of a template reads.
+func fieldsOf(n parse.Node) (paths [][]string) {
 	add := func(nodes ...parse.Node) {
 		for _, n := range nodes {
-			paths = append(paths, fieldsOf(n, called)...)
+			paths = append(paths, fieldsOf(n)...)
 		}
 	}
 	branch := func(b *parse.BranchNode) {
@@ -226,11 +231,6 @@ func fieldsOf(n parse.Node, called func(name string)) (paths [][]string) {
 		branch(&n.BranchNode)
 	case *parse.WithNode:
 		branch(&n.BranchNode)
-	case *parse.TemplateNode:
-		called(n.Name)
-		if n.Pipe != nil {
-			add(n.Pipe)
-		}
 	case *parse.PipeNode:
 		for _, c := range n.Cmds {
 			add(c.Args...)
