@@ -120,6 +120,9 @@ func (a *app) launch(_ context.Context, c *command) error {
 	if _, _, ok := c.value(nixlbenchName); ok && format.Program != nil {
 		a.printOnce([]*diag.Diag{diag.Notef(diag.Pos{}, "--%s has no effect, because --format %s does not use it", nixlbenchName, name)})
 	}
+	if format.Program != nil {
+		a.noteIgnored(in, format)
+	}
 	if len(in.Plans) == 0 {
 		return errShown
 	}
@@ -252,6 +255,18 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 
 func (a *app) launchField(option string) *schema.Field {
 	return a.schema.Field(schema.LaunchSection + "." + option)
+}
+
+// noteIgnored prints a note on each nixlbench flag that the user set and that the format's
+// program does not use.
+func (a *app) noteIgnored(in *launch.Input, format *launch.Format) {
+	for _, pl := range in.Plans {
+		for _, name := range format.Program.Ignores {
+			if v, ok := pl.Request.Flags[name]; ok && v.Origin.Given() {
+				a.printOnce([]*diag.Diag{diag.Notef(v.Origin.Pos, "--%s has no effect, because --format %s does not use it", name, format.Name)})
+			}
+		}
+	}
 }
 
 // noEffect returns a note that who does not use an option.
