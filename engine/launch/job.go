@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -526,18 +527,27 @@ func (f *Format) Render(j *Job) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{{Name: ManifestName, Text: manifest}}
+	files, err := f.texts(j, j.Points)
+	if err != nil {
+		return nil, err
+	}
+	return append([]File{{Name: ManifestName, Text: manifest}}, files...), nil
+}
+
+// texts returns the files of a job except the manifest, with the files of the given points.
+func (f *Format) texts(j *Job, of []*Point) ([]File, error) {
+	var files []File
 	for i, file := range f.Files {
 		points := j.Points[:1]
 		if file.Point {
-			points = j.Points
+			points = of
 		}
 		for _, p := range points {
-			of := *j
+			job := *j
 			if file.Point {
-				of.Point = p
+				job.Point = p
 			}
-			text, err := render(f.files[i], &of)
+			text, err := render(f.files[i], &job)
 			if err != nil {
 				return nil, err
 			}
@@ -552,4 +562,49 @@ func (f *Format) Render(j *Job) ([]File, error) {
 		}
 	}
 	return files, nil
+}
+
+// Unused returns the options in the input that the format reads, but that do not change
+// this job. For example, no fabric that uses the network devices is set.
+func (f *Format) Unused(in *Input, j *Job) ([]string, error) {
+	files, err := f.texts(j, j.Points[:1])
+	if err != nil {
+		return nil, err
+	}
+	var unused []string
+	for i := range f.schema.LaunchFields.Get() {
+		field := &f.schema.LaunchFields.Get()[i]
+		// Every job has a number of nodes.
+		if _, ok := in.Launch[field.Var]; ok && f.Reads(field.Var) && field.Var != "nodes" && !f.changes(j, field, files) {
+			unused = append(unused, field.Var)
+		}
+	}
+	return unused, nil
+}
+
+// changes reports whether another value of an option would change the files of the job.
+func (f *Format) changes(j *Job, field *schema.Field, files []File) bool {
+	var others []any
+	for _, v := range field.Values() {
+		others = append(others, v)
+	}
+	if len(others) == 0 {
+		switch v := j.Launch[field.Var].(type) {
+		case int64:
+			others = []any{int64(0), v + 1}
+		case string:
+			others = []any{"", v + "x"}
+		}
+	}
+	return slices.ContainsFunc(others, func(v any) bool {
+		other := *j
+		other.Launch = maps.Clone(j.Launch)
+		other.Launch[field.Var] = v
+		other.Mounts, other.Resources, other.Env, other.Checks = nil, nil, nil, nil
+		if f.surround(&other) != nil {
+			return true
+		}
+		texts, err := f.texts(&other, other.Points[:1])
+		return err != nil || !slices.EqualFunc(texts, files, func(a, b File) bool { return bytes.Equal(a.Text, b.Text) })
+	})
 }

@@ -146,7 +146,7 @@ func (r *Listing) each(rec *runner.Brief, f func(*row)) {
 	one.line.trusted = rec.Status == runner.OK
 	try := func() {
 		for _, o := range r.only {
-			if r.cell(&o.column, &one) != o.value {
+			if cell := r.cell(&o.column, &one); cell != o.value && inTable(&o.column, cell) != o.value {
 				return
 			}
 		}
@@ -253,20 +253,25 @@ func appendJSON(out []byte, v any) []byte {
 // hashShown is the number of hash digits shown in text output.
 const hashShown = 12
 
+// inTable returns a cell as text output shows it.
+func inTable(c *column, cell string) string {
+	switch {
+	case cell == "":
+		return none
+	case c.name == runner.NameHash:
+		return cell[:min(len(cell), hashShown)]
+	}
+	return cell
+}
+
 // Text appends the rows of a result as lines for [Aligned].
 func (r *Listing) Text(out []byte, rec *runner.Brief) []byte {
 	r.each(rec, func(of *row) {
 		for i := range r.columns {
-			cell := r.cell(&r.columns[i], of)
-			if r.columns[i].name == runner.NameHash {
-				cell = cell[:min(len(cell), hashShown)]
-			}
-			if cell == "" {
-				cell = none
-			}
 			if i > 0 {
 				out = append(out, '\t')
 			}
+			cell := inTable(&r.columns[i], r.cell(&r.columns[i], of))
 			out = append(out, strings.ReplaceAll(cell, "\t", `\t`)...)
 		}
 		out = append(out, '\n')

@@ -630,7 +630,14 @@ func table(w io.Writer, format string, each func(row func(cells ...string))) err
 	switch format {
 	case "csv":
 		rows := csv.NewWriter(out)
-		each(func(cells ...string) { rows.Write(cells) })
+		each(func(cells ...string) {
+			if len(cells) == 1 && cells[0] == "" { // CSV readers skip empty lines
+				rows.Flush()
+				out.WriteString("\"\"\n")
+				return
+			}
+			rows.Write(cells)
+		})
 		rows.Flush()
 	case "markdown":
 		n := 0

@@ -43,8 +43,10 @@ type Program struct {
 	Files   string             `json:"files"`
 	Values  map[string]Formula `json:"values"`
 	Refuses []Refusal          `json:"refuses"`
-	Notes   []ProgramNote      `json:"notes"`
-	Checks  []LaunchCheck      `json:"checks"`
+	// Ignores lists nixlbench flags that the program does not use.
+	Ignores []string      `json:"ignores"`
+	Notes   []ProgramNote `json:"notes"`
+	Checks  []LaunchCheck `json:"checks"`
 	// Version and Error are paths in the JSON that the program prints.
 	Version []string                 `json:"version"`
 	Error   []string                 `json:"error"`

@@ -7,7 +7,9 @@ import (
 
 	"kvbench/engine/builtin"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
@@ -52,6 +54,15 @@ func sameFile(a, b string) bool {
 
 // isBuiltin reports whether words start kvbench itself.
 func isBuiltin(words []string) bool { return len(words) == 2 && words[1] == builtinName }
+
+// builtinRefuses returns an error if the builtin program does not support a plan.
+func builtinRefuses(s *schema.Schema, pl *plan.Plan) error {
+	values := map[string]formula.Value{}
+	for _, f := range pl.Flags {
+		values[f.Name] = f.Value
+	}
+	return builtin.Refuse(s, pl.Release, values)
+}
 
 // builtinInstalled returns the builtin program as if it were an installed nixlbench of the
 // newest release.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -29,6 +30,9 @@ func (a *app) collect(_ context.Context, c *command) error {
 	if len(c.args) == 0 {
 		return diag.Usagef("nothing to collect: specify the folder of a job written by '%s launch'", program)
 	}
+	if slices.Contains(c.args, "") {
+		return diag.Usagef("\"\" is not the name of a folder or file")
+	}
 	out, _, ok := c.value("output")
 	var jobs []*launch.Logs
 	var errs diag.List
@@ -40,7 +44,13 @@ func (a *app) collect(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
+	printed := map[runner.Identity]bool{} // the user may specify a job twice
 	save := func(rec *runner.Record) error {
+		id := runner.Identify(rec)
+		if printed[id] {
+			return nil
+		}
+		printed[id] = true
 		line, err := runner.Encode(rec)
 		if err == nil {
 			_, err = a.stdout.Write(line)

@@ -23,7 +23,7 @@ func (a *app) gate(c *command, format string) (*report.Gate, error) {
 		switch {
 		case slices.Contains(ciFormats, format):
 			return nil, diag.Usagef("--format %s needs --threshold, because it shows how results compare with a limit", format)
-		case c.set["metric"]:
+		case c.given["metric"]:
 			return nil, diag.Usagef("--metric needs --threshold, the limit to compare the metric with")
 		}
 		return nil, nil
@@ -38,11 +38,17 @@ func (a *app) gate(c *command, format string) (*report.Gate, error) {
 	if len(c.args) == 1 {
 		errs = append(errs, diag.Usagef("--threshold needs a second file: the baseline"))
 	}
-	if c.set["columns"] {
+	if c.given["columns"] {
 		errs = append(errs, diag.Usagef("--columns cannot be used with --threshold, which has its own columns"))
 	}
 	if known := append([]string{"text", "markdown", "json"}, ciFormats...); format != "" && !slices.Contains(known, format) {
-		errs = append(errs, diag.Usagef("--format %s cannot be used with --threshold: expected one of %s", format, strings.Join(known, ", ")))
+		d := diag.Usagef("--format %s cannot be used with --threshold: expected one of %s", format, strings.Join(known, ", "))
+		if !c.given["format"] {
+			_, from, _ := c.value("format")
+			d = from.Errorf("%q cannot be used with --threshold: expected one of %s", format, strings.Join(known, ", ")).
+				WithHint("--format overrides it")
+		}
+		errs = append(errs, d)
 	}
 	errs.Add(a.metrics(c, g))
 	return g, errs.Err()

@@ -113,16 +113,15 @@ func (a *app) launch(_ context.Context, c *command) error {
 		return err
 	}
 	for _, option := range schema.Keys(in.Launch) {
-		if f := a.schema.Field(schema.LaunchSection + "." + option); !format.Reads(option) {
-			from, what := in.Launch[option].Origin, f.Path
-			if from.Pos.File == "" {
-				what = from.String()
-			}
-			a.printOnce([]*diag.Diag{diag.Notef(from.Pos, "%s has no effect, because --format %s does not use it", what, name)})
+		if !format.Reads(option) {
+			a.printOnce([]*diag.Diag{a.noEffect(in, option, "--format "+name)})
 		}
 	}
 	if _, _, ok := c.value(nixlbenchName); ok && format.Program != nil {
 		a.printOnce([]*diag.Diag{diag.Notef(diag.Pos{}, "--%s has no effect, because --format %s does not use it", nixlbenchName, name)})
+	}
+	if format.Program != nil {
+		a.noteIgnored(in, format)
 	}
 	if len(in.Plans) == 0 {
 		return errShown
@@ -184,7 +183,7 @@ func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 			if other, ok := options[name]; ok && other.Text() != v.Text() {
 				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s, but a job can have only one value", schema.LaunchSection, name,
 					diag.Printable(v.Text()), diag.Printable(other.Text()), diag.Printable(of[name].File)).
-					WithHint("set it with --%s, or write a job for each configuration", a.schema.Field(schema.LaunchSection+"."+name).Flag)
+					WithHint("set it with --%s, or write a job for each configuration", a.launchField(name).Flag)
 			}
 			options[name], of[name] = v, cfg
 		}
@@ -201,6 +200,13 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 	if len(job.Points) == 0 {
 		a.print.Print(diag.Notef(diag.Pos{}, "every run is already done; nothing written"))
 		return nil
+	}
+	unused, err := format.Unused(in, job)
+	if err != nil {
+		return err
+	}
+	for _, option := range unused {
+		a.print.Print(a.noEffect(in, option, "this job").WithHint("%s", a.launchField(option).Doc))
 	}
 	files, err := format.Render(job)
 	if err != nil {
@@ -245,6 +251,31 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: %s, for %s; see %s\n", diag.Printable(dir), runs, what, diag.Printable(filepath.Join(dir, "README.md")))
 	return err
+}
+
+func (a *app) launchField(option string) *schema.Field {
+	return a.schema.Field(schema.LaunchSection + "." + option)
+}
+
+// noteIgnored prints a note on each nixlbench flag that the user set and that the format's
+// program does not use.
+func (a *app) noteIgnored(in *launch.Input, format *launch.Format) {
+	for _, pl := range in.Plans {
+		for _, name := range format.Program.Ignores {
+			if v, ok := pl.Request.Flags[name]; ok && v.Origin.Given() {
+				a.printOnce([]*diag.Diag{diag.Notef(v.Origin.Pos, "--%s has no effect, because --format %s does not use it", name, format.Name)})
+			}
+		}
+	}
+}
+
+// noEffect returns a note that who does not use an option.
+func (a *app) noEffect(in *launch.Input, option, who string) *diag.Diag {
+	from, what := in.Launch[option].Origin, a.launchField(option).Path
+	if from.Pos.File == "" {
+		what = from.String()
+	}
+	return diag.Notef(from.Pos, "%s has no effect, because %s does not use it", what, who)
 }
 
 func folderIsThere(dir string) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -70,6 +71,7 @@ type profile struct {
 	dryRun   bool
 	failFast bool
 	resume   bool
+	done     map[string]int // in a dry run, the hashes of the runs that --resume skips
 	secrets  bool
 	quiet    bool
 	shown    bool     // whether a command has been printed
@@ -157,6 +159,9 @@ func (p *profile) settings(c *command) diag.List {
 // openJournal opens the --output file, if there is one.
 func (p *profile) openJournal(c *command) error {
 	out, _, ok := c.value("output")
+	if ok && p.dryRun && p.resume {
+		return p.readDone(out)
+	}
 	if !ok || p.dryRun {
 		return nil
 	}
@@ -180,6 +185,21 @@ func (p *profile) openJournal(c *command) error {
 		p.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
 	}
 	return nil
+}
+
+// readDone reads which runs a dry run skips. Like other runs, a dry run can resume from a
+// file that does not exist yet.
+func (p *profile) readDone(name string) error {
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	done, bad, err := runner.Done(name, p.guard.watch)
+	for _, d := range diag.All(bad) {
+		d.Severity = diag.Warning
+		p.print.Print(d)
+	}
+	p.done = done
+	return err
 }
 
 func (p *profile) closeJournal() {
@@ -304,6 +324,10 @@ func (p *profile) hintResume(total int) {
 
 // one runs a point once. If it returns an error, the command must end.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
+	if len(p.done) > 0 && p.done[runner.HashBy(p.session.InPlace, pt.Plan, repeat)] > 0 {
+		p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
+		return nil
+	}
 	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.HashBy(p.session.InPlace, pt.Plan, repeat)); rec != nil {
 			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
@@ -531,15 +555,16 @@ func (p *profile) write(text []byte) {
 	})
 }
 
-// found adds the files of a run to those that noteFiles prints.
+// found adds the files of a run to those that noteFiles prints. A file that existed before
+// the command is mentioned only if the user may expect --cleanup to remove it.
 func (p *profile) found(rec *runner.Record) {
 	for _, file := range rec.Files {
 		switch {
 		case slices.Contains(p.left, file) || slices.Contains(p.kept, file):
-		case p.session.Cleanup && slices.Contains(rec.Kept, file):
-			p.kept = append(p.kept, file)
-		default:
+		case !slices.Contains(rec.Kept, file):
 			p.left = append(p.left, file)
+		case p.session.Cleanup:
+			p.kept = append(p.kept, file)
 		}
 	}
 }

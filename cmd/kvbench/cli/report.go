@@ -47,7 +47,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	}
 	errs.Add(a.checkColumns(c, "columns"))
 	errs.Add(a.checkColumns(c, "match"))
-	if c.set["match"] && len(c.args) == 1 {
+	if c.given["match"] && len(c.args) == 1 {
 		errs = append(errs, diag.Usagef("--match needs a second file: the baseline"))
 	}
 	page, err := a.resultsPage(c, format)

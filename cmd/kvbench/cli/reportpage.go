@@ -39,7 +39,7 @@ func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error
 		p.BaseFile = c.args[1]
 	}
 	for _, f := range []*schema.Field{link, rate, first} {
-		if _, from, ok := c.value(f.Flag); ok && format != "html" {
+		if _, from, _ := c.value(f.Flag); c.given[f.Flag] && format != "html" {
 			errs = append(errs, from.Errorf("the flag has no effect on --format %s", format).WithHint("only --format html compares results with this value"))
 		}
 	}

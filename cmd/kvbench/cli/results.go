@@ -36,7 +36,7 @@ func (a *app) resultsCmd() *command {
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns for ls and export, separated by commas"},
 			{name: "only", arg: "COLUMN=VALUE", group: groupOutput, repeat: true, help: "Only results with this value. May be repeated"},
-			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format for export. csv and jsonl write columns; the others write a planner's file"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format for export. csv and jsonl write columns; the others write a planner's file"},
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write to this file instead of stdout"},
 			configFlag(),
 		},
@@ -51,8 +51,6 @@ func (a *app) results(_ context.Context, c *command) error {
 		task, files = files[0], files[1:]
 	}
 	var errs diag.List
-	format, err := c.choice("format")
-	errs.Add(err)
 	if !slices.Contains(resultsTasks, task) {
 		d := diag.Usagef("%q is not a task: expected one of %s", task, strings.Join(resultsTasks, ", "))
 		if task == "" {
@@ -73,17 +71,23 @@ func (a *app) results(_ context.Context, c *command) error {
 	case slices.Contains(files, ""):
 		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
 	}
-	if c.set["columns"] && task != resultsList && task != resultsExport {
+	if c.given["columns"] && task != resultsList && task != resultsExport {
 		errs = append(errs, diag.Usagef("--columns is only for %s and %s; %s prints whole results", resultsList, resultsExport, task))
 	}
-	if c.set["format"] && task != resultsExport {
+	// The environment and preferences also set the format of other commands.
+	format := ""
+	if task == resultsExport {
+		var err error
+		format, err = c.choice("format")
+		errs.Add(err)
+	} else if c.given["format"] {
 		errs = append(errs, diag.Usagef("--format is only for %s", resultsExport))
 	}
 	planner := a.schema.Nixlbench.Runs.Get().Planners[format]
-	if c.set["columns"] && planner != nil {
+	if c.given["columns"] && planner != nil {
 		errs = append(errs, diag.Usagef("--columns cannot be used with --format %s, which has its own values", format))
 	}
-	if c.set["only"] && task == resultsShow {
+	if c.given["only"] && task == resultsShow {
 		errs = append(errs, diag.Usagef("--only cannot be used with %s", resultsShow))
 	}
 	listing, err := a.listing(c, files, task == resultsList || task == resultsExport && planner == nil)

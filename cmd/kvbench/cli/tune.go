@@ -174,6 +174,11 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	if err := t.planDefault(); err != nil {
 		return about(t.item.Request, err)
 	}
+	if t.session.InPlace != "" { // no setting changes what the program supports
+		if err := builtinRefuses(t.schema, t.def); err != nil {
+			return about(t.item.Request, err)
+		}
+	}
 	shown := planShown(t.def)
 	shown.Runs = true
 	t.warnMissing(t.item, quantityNames(t.def), shown)
