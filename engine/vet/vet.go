@@ -290,6 +290,11 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("this is the check whose source is %q", c.Source)
 		}
 	}
+	for _, name := range c.UnverifiedNames() {
+		if _, ok := c.Expect[name]; !ok {
+			hint(fail("unverified", "unverified: %q is not a quantity that this check expects", name), name, schema.Keys(c.Expect))
+		}
+	}
 	return errs.Err()
 }
 

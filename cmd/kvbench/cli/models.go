@@ -201,8 +201,8 @@ func orDash(s string) string {
 func unverified(checks []schema.Check) []string {
 	var list []string
 	for _, c := range checks {
-		for name := range strings.SplitSeq(c.Unverified, ", ") {
-			if name != "" && !slices.Contains(list, name) {
+		for _, name := range c.UnverifiedNames() {
+			if !slices.Contains(list, name) {
 				list = append(list, name)
 			}
 		}
