@@ -215,7 +215,7 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 }
 
 // layers checks that the model has every value that its layers need, and that these
-// values are valid.
+// values are valid and have an effect.
 func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
@@ -229,8 +229,15 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Quantities(&plan.Request{Model: m, Config: cfg.With(m.Arch, m.Defaults)})
-	return err
+	plans, err := p.Quantities(&plan.Request{Model: m, Config: cfg.With(m.Arch, m.Defaults)})
+	if err != nil {
+		return err
+	}
+	// Report only the warnings about a place in this file, because other warnings depend on
+	// the configuration.
+	return slices.DeleteFunc(plans[0].Warnings, func(d *diag.Diag) bool {
+		return d.Severity != diag.Warning || d.Pos.File != m.File || d.Pos.Line == 0
+	}).Err()
 }
 
 // known runs one of an architecture's checks against known results. values is the error
