@@ -31,8 +31,8 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	if err != nil {
 		return err
 	}
-	// With too few processors in Go's scheduler, a thread that returns from the kernel
-	// would have to wait for one.
+	// If Go's scheduler has too few processors, a thread that returns from the kernel has
+	// to wait for one.
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(max(processors, int(j.threads)+2))
 	defer runtime.GOMAXPROCS(processors)

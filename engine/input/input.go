@@ -1,5 +1,5 @@
-// Package input opens files named by users, which may be untrusted. It rejects
-// files that may never end, such as devices, and reports every read to a watch,
+// Package input opens files that users name. Such files may be untrusted. The package
+// rejects files that may never end, such as devices, and reports every read to a watch,
 // which can stop reads that do not return.
 package input
 
@@ -119,9 +119,9 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	return text[:min(len(text), most)], len(text) > most, err
 }
 
-// Glob returns the names of the files that match a pattern, sorted. If there is a file
-// with exactly this name, Glob returns only that file. If the pattern begins with ./, so
-// do the names.
+// Glob returns the names of the files that match a pattern, sorted. If the pattern is the
+// exact name of a file, Glob returns only that name. If the pattern begins with ./, so do
+// the names.
 func Glob(pattern string) ([]string, *diag.Diag) {
 	if _, err := os.Lstat(pattern); err == nil {
 		return []string{pattern}, nil
@@ -142,7 +142,8 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 }
 
 // Regular returns an error unless the file is a regular file or a folder, without opening it.
-// It is meant for files that the user did not name. A missing file is not an error.
+// It is meant for files that the user did not name. It returns nil for a file that is missing
+// or cannot be examined.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {

@@ -33,7 +33,7 @@ type Lines struct {
 	Number int
 	// Offset is the offset of that line's first non-space character, in bytes.
 	Offset int64
-	// Bytes is the number of bytes read.
+	// Bytes is the total size of the lines read so far, including their line ends.
 	Bytes int64
 	// Torn reports whether the last line read does not have a line end.
 	Torn bool

@@ -1,5 +1,5 @@
-// Package jsonl reads JSON Lines files, which may be untrusted. It holds only one line in
-// memory at a time, and copies only the parts of a line that are requested.
+// Package jsonl reads JSON Lines files, which may be untrusted. It reads a file piece by piece,
+// and copies only the parts of a line that are requested.
 package jsonl
 
 import (
@@ -207,7 +207,7 @@ func (r *Reader) Skip() []byte {
 }
 
 // skipAll skips an object or an array. Most of a record is skipped, so a single fast loop skips
-// values in the form that kvbench writes, without white space and escapes. Skip handles all
+// values in the form that kvbench writes, without white space or escapes. Skip handles all
 // other values.
 func (r *Reader) skipAll(begin, end byte) {
 	if !r.take(begin) || !r.enter() {

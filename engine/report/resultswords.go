@@ -196,7 +196,7 @@ func (b *resultsPage) doubts(bad []*pagePoint) []string {
 		}
 		line := counted(counts[why], "point") + ": " + strings.TrimSuffix(why, ".") + "."
 		if hint := b.hintFor(why); hint != "" {
-			line += " To do: " + hint + "."
+			line += " What to do: " + hint + "."
 		}
 		lines = append(lines, line)
 	}
@@ -259,7 +259,11 @@ func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	if share < 0.05 {
 		return "Almost all of the time is spent moving bytes, and almost none posting I/Os."
 	}
-	return fmt.Sprintf("About %s of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.", percentOf(share))
+	posting := "posting I/Os"
+	if f.cost.startUs > 0 {
+		posting = "starting requests and posting I/Os"
+	}
+	return fmt.Sprintf("About %s of the time is spent %s. Larger or fewer I/Os would reduce this share.", percentOf(share), posting)
 }
 
 // fitOf returns the fit that a point belongs to, or nil.

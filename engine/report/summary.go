@@ -21,8 +21,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Point contains the records of a plan's runs. There is at least one record. If the plan was not
-// run, this record has no status.
+// Point contains the records of a plan's runs or, if the plan was not run, a single record
+// without a status.
 type Point []*runner.Brief
 
 // Points groups the records by plan, in order of first occurrence.

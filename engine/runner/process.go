@@ -90,10 +90,10 @@ type Signaled struct{ os.Signal }
 // Error names the signal.
 func (s Signaled) Error() string { return s.Signal.String() }
 
-// Start runs the processes and waits for all of them. The others are stopped two seconds
-// after one fails, or five seconds after one exits successfully. All are stopped if one
-// cannot be started or when ctx is done. No process outlives the call. Every line of
-// output is passed to out, one at a time.
+// Start runs the processes and waits for all of them. If one process fails, the others are
+// stopped two seconds later; if one exits successfully, the others are stopped five seconds
+// later. All processes are stopped if one cannot be started or when ctx is done. No process
+// outlives the call. Start passes the output to out, one line at a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))

@@ -29,8 +29,8 @@ type Part struct {
 	done  chan bool
 }
 
-// maxPool is the size, in bytes, at which a worker of [Briefs.Each] that does not retain what
-// it reads starts a new pool of values.
+// maxPool limits the size, in bytes, of the pool of values of a worker of [Briefs.Each]. At
+// this size, a worker that does not retain what it reads starts a new pool.
 const maxPool = 8 << 20
 
 // errEnough stops reading a file that does not contain results.

@@ -227,7 +227,7 @@ func List(a *Architecture) *Listed {
 	return l
 }
 
-// Architecture is the definition of a family of models.
+// Architecture describes what a group of related models stores in its KV cache.
 type Architecture struct {
 	Name     string                        `json:"name"`
 	Match    string                        `json:"match"`

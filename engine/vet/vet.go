@@ -24,14 +24,14 @@ type Report struct {
 	Skipped string
 }
 
-// Files checks the files that words specify by name, folder or pattern, and passes a report
-// on each file to out, in order. Models may use architectures that are bundled, that are
-// in the folders dirs, or that any of the files define. Files that do not belong to
+// Files checks the files in words, which contains names, folders and patterns, and passes a
+// report on each file to out, in order. Models may use architectures that are bundled, that
+// are in one of the folders in dirs, or that any of the files define. Files that do not belong to
 // kvbench are skipped if they were found in a folder; if skip is set, they are skipped
 // even if they were specified by name.
 //
-// Files resumes an earlier run from its state, checked. The zero value of checked starts
-// from the beginning.
+// If checked is the state of an earlier run, Files resumes that run. With the zero value, it
+// starts from the beginning.
 func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {

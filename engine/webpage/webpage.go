@@ -99,7 +99,8 @@ func (c Cell) Class() string {
 	return strings.Join(names, " ")
 }
 
-// Heads returns a header row. The columns from index numbers onward are aligned to the right.
+// Heads returns a header row. The first right-aligned column is the one whose index is in the
+// parameter numbers.
 func Heads(numbers int, names ...string) []Cell {
 	cells := make([]Cell, len(names))
 	for i, name := range names {

@@ -190,8 +190,8 @@ func (p *profile) closeJournal() {
 	}
 }
 
-// release identifies the installed nixlbench and chooses the release to plan for. from
-// describes what the choice is based on.
+// release identifies the installed nixlbench and chooses the release to plan for. The result
+// from describes what the choice is based on.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
 	name, from, err = c.namedRelease(p.schema)
 	if err != nil {

@@ -107,8 +107,8 @@ func (a *app) start(ctx context.Context, args []string) error {
 	return a.run(ctx, args)
 }
 
-// withError adds the error more to a command's error, unless the command's error already
-// contains it.
+// withError returns a command's error together with another error, unless the command's error
+// already contains the other one.
 func withError(err, more error) error {
 	switch err {
 	case nil, errShown, errInterrupted:
@@ -136,8 +136,8 @@ func (a *app) takeSignals() {
 			for interrupts := 0; ; {
 				sig := <-signals
 				// End at once, because the command may be waiting for a file that never
-				// arrives. A command that runs processes is graceful, so that it can stop
-				// them first.
+				// arrives. A command that runs processes ends gracefully instead, so that
+				// it can stop them first.
 				if !a.graceful.Load() {
 					a.leave(exitInterrupted)
 				}
