@@ -97,8 +97,15 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 	}
 	root := Of(name, expr)
 	if root.Kind != Mapping {
-		return nil, diag.Errorf(diag.Pos{File: name}, "contains %s where name: value pairs are expected", root.Describe()).
-			WithHint("several documents in one file count as a list")
+		what := root.Describe()
+		if root.Kind == Other { // an empty YAML document
+			what = "only comments"
+		}
+		d := diag.Errorf(diag.Pos{File: name}, "contains %s where name: value pairs are expected", what)
+		if root.Kind == List && !IsJSON(name) {
+			d.WithHint("several documents in one file count as a list")
+		}
+		return nil, d
 	}
 	if IsJSON(name) {
 		return &root, twice(name, &root)

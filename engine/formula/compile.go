@@ -61,9 +61,9 @@ func CheckName(name string, pos diag.Pos) error {
 // declare adds the slots for a declaration, or returns an error that says why it cannot.
 func (c *compiler) declare(d *decl) error {
 	if r, ok := c.lookup(d.name); ok {
-		msg := fmt.Sprintf("%q is declared twice", d.name)
+		msg := fmt.Sprintf("%q is already declared by kvbench", d.name)
 		if first := c.p.slots[r].src.Pos; !first.IsZero() {
-			msg += "; first at " + first.String()
+			msg = fmt.Sprintf("%q is declared twice; first at %s", d.name, first)
 		}
 		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("names must be unique: choose another")
 	}

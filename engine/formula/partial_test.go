@@ -101,7 +101,7 @@ func TestPartial(t *testing.T) {
 		t.Error("Parts does not return the formula that is used for a name with several formulas")
 	}
 	s.Formula("either", Source{Text: "1"}, Any)
-	if _, err := s.Partial(func(string) (Kind, bool) { return Any, false }); err == nil || !strings.Contains(err.Error(), "declared twice") {
+	if _, err := s.Partial(func(string) (Kind, bool) { return Any, false }); err == nil || !strings.Contains(err.Error(), "already declared") {
 		t.Errorf("a name that is declared twice yields the error %v", err)
 	}
 }

@@ -52,7 +52,7 @@ func TestSpare(t *testing.T) {
 	}
 	scope = newScope()
 	scope.Formula("x", formula.Source{Text: "2"}, formula.Num)
-	if _, err := scope.Compile(); err == nil || !strings.Contains(err.Error(), `"x" is declared twice`) {
+	if _, err := scope.Compile(); err == nil || !strings.Contains(err.Error(), `"x" is already declared`) {
 		t.Errorf("declaring a spare name again: %v", err)
 	}
 	// Messages treat spare names like all others, even if nothing reads them.

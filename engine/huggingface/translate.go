@@ -250,7 +250,13 @@ func (p *program) understood() error {
 	var first *field
 	for _, name := range p.names {
 		f := p.byName[name]
-		if used[name] || f.ignored || f.falsy() || !p.relevant(name) || p.ignored(name) || p.isHarmless(name) {
+		if used[name] || f.falsy() || p.isHarmless(name) {
+			continue
+		}
+		// A field that the family declares harmless under a condition may affect the cache,
+		// whatever its name.
+		_, declared := p.family.Harmless[name]
+		if !declared && (f.ignored || !p.relevant(name) || p.ignored(name)) {
 			continue
 		}
 		if first == nil {

@@ -218,12 +218,19 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	if nameLeaf.Kind != data.Text {
 		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a string", schema.NameParam, &nameLeaf.Value)
 	}
+	if nameLeaf.Text == "" {
+		return nil, nameLeaf.Origin.Errorf("%s: \"\" is not allowed: expected a string that is not empty", schema.NameParam)
+	}
 
 	found, err := choose(doc, nameLeaf, own, known.list)
 	if err != nil {
 		return nil, err
 	}
 	arch := found.Arch.Get()
+	if !slices.Contains(paramNames(arch), schema.NameParam) {
+		return nil, diag.Errorf(nameLeaf.Key, "%s has no parameter named %s, so no file can describe its models", arch.Name, schema.NameParam).
+			WithHint("add %s!: string to #params in %s", schema.NameParam, arch.File)
+	}
 	m := &Model{File: file, Name: nameLeaf.Text, Arch: arch, Params: map[string]data.Fact{}}
 	var errs diag.List
 	if l := doc.Leaf(schema.DefaultsField); l != nil && !l.IsNothing() {
@@ -688,7 +695,9 @@ const (
 	fieldShared     = "shared" // in a group
 	fieldDraft      = "draft"  // in a group
 	fieldRequires   = "requires"
+	fieldRequire    = "require" // in a condition
 	fieldChecks     = "checks"
+	fieldUnverified = "unverified" // in a check
 )
 
 // wordArchitecture describes the errors that CUE finds in an architecture.
@@ -722,7 +731,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a string") {
+			if isFormula(path) && strings.HasPrefix(text, "a string") {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
@@ -742,7 +751,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a string") {
+			if isFormula(path) && v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a string") {
 				text = "a formula, in quotes"
 			}
 			expr := data.SourceExpr(v)
@@ -770,6 +779,20 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		said[d.Error()] = true
 		return d.Code == diag.Missing && slices.Contains(meant, d.Name)
 	})
+}
+
+// isFormula reports whether the string at a path in an architecture is a formula.
+func isFormula(path []string) bool {
+	last := path[len(path)-1]
+	switch path[0] {
+	case fieldMatch, fieldAccounting, fieldChecks:
+		return false
+	case fieldRequires:
+		return last == fieldRequire
+	case fieldCache:
+		return last != fieldKind
+	}
+	return true
 }
 
 // placeOf returns the position of the value at a path in a user's value, or of
@@ -880,7 +903,11 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 		switch {
 		case field == fieldMatch || field == fieldAccounting || field == fieldCache || field == fieldRequires || field == fieldChecks:
 		case value.Kind == cue.StringKind:
-			arch.Formulas[field] = schema.FormulaOf(value.Value)
+			f := schema.FormulaOf(value.Value)
+			if old, ok := arch.Formulas[field]; ok {
+				return nil, diag.Errorf(old.Pos, "%s is defined twice, also at %s", field, f.Pos)
+			}
+			arch.Formulas[field] = f
 		default:
 			table := map[string]schema.Formula{}
 			entries, err := value.Struct(file)
@@ -920,7 +947,7 @@ func checkOf(file string, t *data.Tree) (schema.Check, error) {
 	if c.Source, err = t.Field("source").Value.String(); err != nil {
 		return c, data.FromCUE(err, diag.Pos{File: file})
 	}
-	if text := t.Field("unverified"); text != nil {
+	if text := t.Field(fieldUnverified); text != nil {
 		c.Unverified, _ = text.Value.String()
 	}
 	expect, err := t.Field("expect").Struct(file)
@@ -1040,6 +1067,9 @@ func places(check *data.Tree, file string) map[string]diag.Pos {
 			at[name] = data.ValuePos(v)
 			at[name+":"] = data.KeyPos(v)
 		}
+	}
+	if t := check.Field(fieldUnverified); t != nil {
+		at[fieldUnverified] = data.ValuePos(t.Value)
 	}
 	return at
 }

@@ -174,10 +174,12 @@ func (a *account) ofTransfers(name string) bool {
 
 // Elsewhere returns a hint on how to get a value that this accounting does not have.
 func (a *account) Elsewhere(name string) string {
-	if a.rank && a.ofTransfers(name) {
+	switch {
+	case a.transfers && name == rankFact:
+		return "it does not exist for transfers between ranks"
+	case a.rank && a.ofTransfers(name):
 		return "it exists only for transfers between ranks, such as those with --decode_tp"
-	}
-	if !a.rank && a.arch.Layers == nil {
+	case !a.rank && a.arch.Layers == nil:
 		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, a.arch.Name)
 	}
 	other := schema.AccountingRank

@@ -32,10 +32,14 @@ func (ds *declarations) declare(use Use) error {
 		computed = s.Cache.Get().Transfer.Get().Flags
 	}
 	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release, computed, !use.Quantities)
-	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
-		return ds.declareCache()
+		if err := ds.declareCache(); err != nil {
+			return err
+		}
 	}
+	// The architecture comes last, so that an error about a name that is declared twice is
+	// at the position in the architecture's file.
+	ds.declareArch(arch)
 	return nil
 }
 

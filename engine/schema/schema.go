@@ -294,6 +294,11 @@ type Check struct {
 	At map[string]diag.Pos `json:"-"`
 }
 
+// UnverifiedNames returns the quantities that are based on only one source.
+func (c *Check) UnverifiedNames() []string {
+	return strings.FieldsFunc(c.Unverified, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // Field returns the configuration field with the given path, which may be in the launch
 // section, or nil.
 func (s *Schema) Field(path string) *Field {

@@ -215,7 +215,7 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 }
 
 // layers checks that the model has every value that its layers need, and that these
-// values are valid.
+// values are valid and have an effect.
 func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
@@ -229,8 +229,15 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Quantities(&plan.Request{Model: m, Config: cfg.With(m.Arch, m.Defaults)})
-	return err
+	plans, err := p.Quantities(&plan.Request{Model: m, Config: cfg.With(m.Arch, m.Defaults)})
+	if err != nil {
+		return err
+	}
+	// Report only the warnings about a place in this file, because other warnings depend on
+	// the configuration.
+	return slices.DeleteFunc(plans[0].Warnings, func(d *diag.Diag) bool {
+		return d.Severity != diag.Warning || d.Pos.File != m.File || d.Pos.Line == 0
+	}).Err()
 }
 
 // known runs one of an architecture's checks against known results. values is the error
@@ -288,6 +295,11 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
 			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("this is the check whose source is %q", c.Source)
+		}
+	}
+	for _, name := range c.UnverifiedNames() {
+		if _, ok := c.Expect[name]; !ok {
+			hint(fail("unverified", "unverified: %q is not a quantity that this check expects", name), name, schema.Keys(c.Expect))
 		}
 	}
 	return errs.Err()

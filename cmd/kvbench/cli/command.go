@@ -220,6 +220,16 @@ func (c *command) value(name string) (string, data.Origin, bool) {
 	return c.flag(name).String(), from, true
 }
 
+// noteUnused prints a note for each of these flags on the command line, because the
+// command does not use them with the given words.
+func (a *app) noteUnused(c *command, words string, flags ...string) {
+	for _, name := range flags {
+		if c.given[name] {
+			a.print.Print(diag.Notef(diag.Pos{}, "--%s has no effect on '%s %s %s'", name, program, c.name, words))
+		}
+	}
+}
+
 // boolean returns the value of a boolean flag.
 func (c *command) boolean(name string) (bool, error) {
 	text, from, ok := c.value(name)

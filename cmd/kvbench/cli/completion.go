@@ -145,12 +145,9 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 	case "model":
 		return a.completeModel(before, current)
 	case "like":
-		archs, _ := a.loader().Architectures(modelDirs(before))
-		var names []string
-		for _, l := range archs {
-			names = append(names, l.Name)
-		}
-		return withPrefix(names, current)
+		return withPrefix(a.archNames(before), current)
+	case schema.EngineReleaseVar:
+		return withPrefix(a.engineReleases(before), current)
 	case "columns", "sort", "match":
 		i := strings.LastIndexByte(current, ',') + 1
 		if strings.HasPrefix(current[i:], "-") {
@@ -168,10 +165,20 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 		}))
 	}
 	values := slices.Clone(f.values)
-	if len(values) == 0 && f.words != nil {
-		values = slices.Clone(f.words())
+	if f.words != nil { // these may include some of the values
+		values = append(values, slices.DeleteFunc(slices.Clone(f.words()), func(word string) bool { return slices.Contains(values, word) })...)
 	}
 	return withPrefix(values, current)
+}
+
+// engineReleases returns the releases of the engine that --engine selects.
+func (a *app) engineReleases(before []string) []string {
+	f := a.schema.FieldOf(schema.EngineVar)
+	engine := schema.Spelling(fileOf(before, f.Flag), f.Known())
+	if engine == "" {
+		engine = f.Default.Text()
+	}
+	return append(slices.Clone(a.schema.Cache.Get().Releases[engine]), schema.AutoRelease)
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz"
@@ -220,6 +227,16 @@ func (a *app) modelNames(before []string) []string {
 	return names
 }
 
+// archNames returns the names of the known architectures.
+func (a *app) archNames(before []string) []string {
+	archs, _ := a.loader().Architectures(modelDirs(before))
+	var names []string
+	for _, l := range archs {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
 // columnNames returns the columns that a sweep may have: the columns available for every
 // model, and the parameters and formulas of the model that --model specifies.
 func (a *app) columnNames(before []string) []string {
@@ -258,11 +275,7 @@ func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}
 	}
-	names := a.modelNames(words)
-	for _, arch := range a.schema.Architectures {
-		names = append(names, arch.Name)
-	}
-	return names
+	return append(a.modelNames(words), a.archNames(words)...)
 }
 
 // explainable returns the arguments that explain accepts: layers, quantities and

@@ -36,7 +36,9 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --backend = PO", "POSIX"}, // bash splits --backend=PO into three words
 		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4 fp8_per_token_head fp8_ds_mla fp8_plain"},
 		{"kvbench plan --op_type ", "READ WRITE"},
-		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
+		{"kvbench plan --tp 8 --access_pattern ", "block layer layer-kv native"},
+		{"kvbench plan --engine vllm --engine_release 0.2", "0.22.1 0.23.0 0.24.0 0.25.1 0.26.0"},
+		{"kvbench plan --engine VLLM --engine_release a", "auto"},
 		{"kvbench kvcache --model qwen3_8", "qwen3_8b"},
 		{"kvbench kvcache --model QWEN3_8", "QWEN3_8b"},
 		{"kvbench kvcache --model Qwen3.5", "Qwen3.5_122b_a10b Qwen3.5_35b_a3b"},

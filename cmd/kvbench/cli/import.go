@@ -54,7 +54,7 @@ func (a *app) importModel(_ context.Context, c *command) error {
 		_, err = a.stdout.Write(out.Bytes())
 		return err
 	}
-	if err := a.createNew(output, out.Bytes()); err != nil {
+	if err := a.createYAML(output, out.Bytes()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(a.stdout, diag.Printable(output))

@@ -61,6 +61,9 @@ func (a *app) init(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
 		return diag.Usagef("expected one folder, as in '%s init DIR'", program)
 	}
+	if c.given[modelsFlag().name] {
+		a.print.Print(diag.Notef(diag.Pos{}, "--models has no effect without --like"))
+	}
 	dir := filepath.Clean(c.args[0])
 	files := map[string][]byte{"cue.mod/module.cue": []byte(startModule)}
 	order := []string{"cue.mod/module.cue"}
@@ -157,7 +160,7 @@ func (a *app) initLike(c *command, name string, from data.Origin) error {
 		_, err = a.stdout.Write(out.Bytes())
 		return err
 	}
-	if err := a.createNew(c.args[0], out.Bytes()); err != nil {
+	if err := a.createYAML(c.args[0], out.Bytes()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(a.stdout, diag.Printable(c.args[0]))

@@ -56,10 +56,11 @@ func (a *app) models(_ context.Context, c *command) error {
 		if d.Suggest(c.args[0], []string{"show"}) {
 			return d
 		}
-		return d.WithHint("write %s models show %s", program, c.args[0])
+		return d.WithHint("'%s models' lists all models, and '%s models show NAME' prints one", program, program)
 	case len(c.args) != 2:
 		return diag.Usagef("'show' expects the name of one model or architecture")
 	}
+	a.noteUnused(c, "show", "format")
 	return a.showModel(c, loader, c.args[1])
 }
 
@@ -78,7 +79,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 		return archErr
 	}
 	for _, arch := range archs {
-		if arch.Name != name {
+		if !strings.EqualFold(arch.Name, strings.ReplaceAll(name, "-", "_")) {
 			continue
 		}
 		text, err := fs.ReadFile(models.Files, path.Base(arch.File))
@@ -201,8 +202,8 @@ func orDash(s string) string {
 func unverified(checks []schema.Check) []string {
 	var list []string
 	for _, c := range checks {
-		for name := range strings.SplitSeq(c.Unverified, ", ") {
-			if name != "" && !slices.Contains(list, name) {
+		for _, name := range c.UnverifiedNames() {
+			if !slices.Contains(list, name) {
 				list = append(list, name)
 			}
 		}

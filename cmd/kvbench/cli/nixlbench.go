@@ -62,6 +62,7 @@ func (a *app) nixlbench(ctx context.Context, c *command) error {
 	case len(c.args) > 1 || c.args[0] != flagsWord:
 		return diag.Usagef("unexpected argument %q", c.args[len(c.args)-1]).WithHint("run '%s %s %s' to list nixlbench's flags", program, c.name, flagsWord)
 	}
+	a.noteUnused(c, flagsWord, nixlbenchName, "format", "cue")
 	_, err := io.WriteString(a.stdout, flagsHelp(a.benchFlags()))
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 )
@@ -126,6 +127,16 @@ func (a *app) createNew(name string, text []byte) error {
 	}
 	o.isNew = true
 	return o.close()
+}
+
+// createYAML is like createNew, but rejects names of files that kvbench does not read as
+// YAML.
+func (a *app) createYAML(name string, text []byte) error {
+	if data.IsJSON(name) || data.IsCUE(name) {
+		return diag.Errorf(diag.Pos{File: name}, "the output is YAML, but kvbench does not read a file with this name as YAML; nothing written").
+			WithHint("use a name that ends in .yaml")
+	}
+	return a.createNew(name, text)
 }
 
 // Write writes to the output. Errors contain the final name of the file instead of the

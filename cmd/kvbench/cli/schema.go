@@ -38,6 +38,9 @@ func (a *app) printSchema(_ context.Context, c *command) error {
 		}
 		return d
 	}
+	if c.args[0] != "model" {
+		a.noteUnused(c, c.args[0], modelsFlag().name)
+	}
 	text, err := schemagen.JSON(a.loader(), a.schema, c.args[0], c.dirs())
 	if format == "cue" {
 		text, err = schemagen.CUE(a.loader(), c.args[0], c.dirs())
