@@ -955,11 +955,15 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
 	for i := range l.stages {
 		st := &l.stages[i]
-		for j := range st.ios {
-			o := &st.ios[j]
+		counted := st
+		if l.slowest {
+			counted = st.like // only the first of several stages with the same I/Os was counted
+		}
+		for j := range counted.ios {
+			o := &counted.ios[j]
 			bytes, ios := o.each(all.requests)
 			t.Shapes = append(t.Shapes, Shape{
-				Source: st.number, Destination: st.to, Group: strings.Join(st.groups(o), "+"), Layers: st.layers(),
+				Source: st.number, Destination: st.to, Group: strings.Join(counted.groups(o), "+"), Layers: st.layers(),
 				Bytes: bytes, Descriptors: ios, DescriptorBytes: o.bytes, from: o.from,
 			})
 		}
