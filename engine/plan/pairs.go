@@ -185,9 +185,10 @@ func (ds *declarations) linkTransfers() {
 }
 
 // refs returns references to the values that determine the pairs of ranks and their I/Os.
-func (p *pairing) refs() []formula.Ref {
+// If slowest is true, it omits the field that selects which plans to make.
+func (p *pairing) refs(slowest bool) []formula.Ref {
 	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
-	if p.pairs >= 0 {
+	if p.pairs >= 0 && !slowest {
 		refs = append(refs, p.pairs)
 	}
 	for _, f := range p.fields {
