@@ -13,8 +13,8 @@ import "embed"
 //go:embed *.cue plan/*.cue cache/*.cue logs/*.cue nixlbench/*.cue launch/*.cue
 var Files embed.FS
 
-// Snapshot is the whole schema and the architectures in models/ as JSON. go generate
-// creates it from the CUE files.
+// Snapshot is the whole schema, together with the architectures, families and model names
+// in models/, as JSON. go generate creates it from the CUE files.
 //
 //go:embed snapshot.json
 var Snapshot string

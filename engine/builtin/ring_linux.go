@@ -17,7 +17,7 @@ type ring struct {
 	entries  []ringEntry
 	tail     *uint32 // the tail index of the submission ring
 	events   []ringEvent
-	from, to *uint32 // the first event to reap and the end of the events
+	from, to *uint32 // indexes of the first event to reap and of the end of the events
 }
 
 // ringParams is struct io_uring_params of linux/io_uring.h.
@@ -73,7 +73,7 @@ const (
 func newRing(w *worker, inFlight int64) (queue, error) {
 	p := ringParams{flags: ringNoInterrupt}
 	file, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(inFlight), uintptr(unsafe.Pointer(&p)), 0)
-	if errno == unix.EINVAL { // Linux before 5.19 does not know the flag
+	if errno == unix.EINVAL { // Linux before 5.19 does not support the flag
 		p = ringParams{}
 		file, _, errno = unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(inFlight), uintptr(unsafe.Pointer(&p)), 0)
 	}
@@ -100,7 +100,7 @@ func newRing(w *worker, inFlight int64) (queue, error) {
 	q.entries = unsafe.Slice((*ringEntry)(starts[2]), p.entries)
 	q.from, q.to = (*uint32)(unsafe.Add(end, p.end.head)), (*uint32)(unsafe.Add(end, p.end.tail))
 	q.events = unsafe.Slice((*ringEvent)(unsafe.Add(end, p.end.events)), p.events)
-	// The kernel takes the entries in the order of this list, which never changes.
+	// This list tells the kernel in which order to read the entries. It never changes.
 	order := unsafe.Slice((*uint32)(unsafe.Add(submit, p.submit.array)), p.entries)
 	for i := range order {
 		order[i] = uint32(i)

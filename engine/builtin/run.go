@@ -31,8 +31,8 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	if err != nil {
 		return err
 	}
-	// With too few processors in Go's scheduler, a thread that returns from the kernel
-	// would have to wait for one.
+	// If Go's scheduler has too few processors, a thread that returns from the kernel has
+	// to wait for one.
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(max(processors, int(j.threads)+2))
 	defer runtime.GOMAXPROCS(processors)
@@ -268,8 +268,8 @@ func (w *worker) repeat(n int64, timed bool) error {
 	return nil
 }
 
-// transfer reads or writes a block, except for its first done bytes, which have already been
-// transferred.
+// transfer reads or writes the part of a block that begins at offset done. The part before it
+// has already been transferred.
 func (w *worker) transfer(i, done int64) error {
 	n, err := 0, error(nil)
 	if w.of.write {

@@ -73,38 +73,15 @@ type Limit struct {
 // returned Release has no flags or limits.
 func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula, commands bool) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
-	declare := scope.Formula
-	if !commands {
-		declare = scope.Spare
-	}
-	for _, name := range schema.Keys(bench.Flags) {
-		f := bench.Flags[name]
-		if own, ok := computed[name]; ok {
-			copied := *f
-			copied.Computed = own
-			f = &copied
-		}
-		era := bench.FlagIn(f, release)
-		if era == nil {
-			scope.Default(name, f.AbsentValue())
-			continue
-		}
-		def := era.Default
-		if commands {
-			r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: def, text: def.String()})
-		}
-		if f.Computed.IsZero() {
-			scope.Default(name, def)
-		} else {
-			declare(name, f.Computed, def.Kind)
-		}
-	}
 	scope.Input(ArgumentVar, formula.Str, diag.Pos{})
-	for _, name := range schema.Keys(bench.Let) {
-		declare(name, bench.Let[name], formula.Any)
-	}
 	if !commands {
+		scope.Spare(func(scope *formula.Scope, name string) { r.declare(scope, name, computed) }, r.names)
 		return r
+	}
+	for _, name := range r.names() {
+		if f, era := r.declare(scope, name, computed); era != nil {
+			r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: era.Default, text: era.Default.String()})
+		}
 	}
 	for _, name := range schema.Keys(bench.Least) {
 		scope.Formula(leastPrefix+name, bench.Least[name], formula.Any)
@@ -128,6 +105,38 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, comp
 		}
 	}
 	return r
+}
+
+// names lists the names of the flags and of the formulas that other formulas may read.
+func (r *Release) names() []string {
+	return slices.Concat(schema.Keys(r.bench.Flags), schema.Keys(r.bench.Let))
+}
+
+// declare declares the flag or formula with the given name, if there is one. For a flag, it
+// returns the flag and its era, which is nil if the release does not have the flag.
+func (r *Release) declare(scope *formula.Scope, name string, computed map[string]schema.Formula) (*schema.Flag, *schema.FlagEra) {
+	f := r.bench.Flags[name]
+	if f == nil {
+		if let, ok := r.bench.Let[name]; ok {
+			scope.Formula(name, let, formula.Any)
+		}
+		return nil, nil
+	}
+	if own, ok := computed[name]; ok {
+		copied := *f
+		copied.Computed = own
+		f = &copied
+	}
+	era := r.bench.FlagIn(f, r.release)
+	switch {
+	case era == nil:
+		scope.Default(name, f.AbsentValue())
+	case f.Computed.IsZero():
+		scope.Default(name, era.Default)
+	default:
+		scope.Formula(name, f.Computed, era.Default.Kind)
+	}
+	return f, era
 }
 
 // Link resolves the declared names in the compiled program.

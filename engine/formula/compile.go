@@ -25,7 +25,8 @@ type compiler struct {
 	state  []uint8
 	path   []Ref // slots being compiled, each of which depends on the next
 	// find is the argument of [Scope.Partial], or nil for a complete program.
-	find func(name string) (Kind, bool)
+	find   func(name string) (Kind, bool)
+	spares *spares // nil if there are none
 }
 
 // The states of a slot.
@@ -37,9 +38,11 @@ const (
 
 func newCompiler(names, slots int) *compiler {
 	return &compiler{
-		p:     &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots), order: make([]Ref, 0, slots)},
-		errs:  map[Ref][]*diag.Diag{},
-		wants: make([]Kind, 0, slots),
+		p:      &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots), order: make([]Ref, 0, slots)},
+		errs:   map[Ref][]*diag.Diag{},
+		parsed: make([]*parsed, 0, slots),
+		wants:  make([]Kind, 0, slots),
+		state:  make([]uint8, 0, slots),
 	}
 }
 
@@ -57,7 +60,7 @@ func CheckName(name string, pos diag.Pos) error {
 
 // declare adds the slots for a declaration, or returns an error that says why it cannot.
 func (c *compiler) declare(d *decl) error {
-	if r, ok := c.p.names[d.name]; ok {
+	if r, ok := c.lookup(d.name); ok {
 		msg := fmt.Sprintf("%q is declared twice", d.name)
 		if first := c.p.slots[r].src.Pos; !first.IsZero() {
 			msg += "; first at " + first.String()
@@ -73,7 +76,7 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
 	if d.table == nil {
-		c.p.names[d.name] = c.add(slot{unit: &d.unit, class: d.class, def: d.def, given: d.given, spare: d.spare}, d.want)
+		c.declareOne(d)
 		return nil
 	}
 	keys, units := d.table.keys, d.table.units
@@ -99,6 +102,26 @@ func (c *compiler) declare(d *decl) error {
 	return nil
 }
 
+func (c *compiler) declareOne(d *decl) Ref {
+	r := c.add(slot{unit: &d.unit, class: d.class, def: d.def, given: d.given}, d.want)
+	c.p.names[d.name] = r
+	return r
+}
+
+// lookup finds the slot for a name. If the name is a spare one, lookup first declares it.
+func (c *compiler) lookup(name string) (Ref, bool) {
+	if r, ok := c.p.names[name]; ok || c.spares == nil {
+		return r, ok
+	}
+	var found Scope
+	c.spares.declare(&found, name)
+	if found.IsEmpty() {
+		return 0, false
+	}
+	r := c.declareOne(&found.decls[0])
+	return r, true
+}
+
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
 	// Until a formula is compiled, its kind is the declared kind, or broken if no kind is
@@ -107,35 +130,33 @@ func (c *compiler) add(s slot, want Kind) Ref {
 		s.kind = broken
 	}
 	c.p.slots = append(c.p.slots, s)
-	c.wants = append(c.wants, want)
+	c.parsed, c.wants, c.state = append(c.parsed, nil), append(c.wants, want), append(c.state, unseen)
 	return r
 }
 
-// parse finds the slots that each formula uses. It skips spare formulas.
+// parse finds the slots that each formula uses. If this declares spare names, it also finds
+// the slots that their formulas use.
 func (c *compiler) parse() {
-	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
-	for r := range c.p.slots {
-		if !c.p.slots[r].spare {
-			c.parseSlot(Ref(r))
-		}
+	for r := 0; r < len(c.p.slots); r++ {
+		c.parseSlot(Ref(r))
 	}
 }
 
 // parseSlot finds the slots that a slot's formula uses, if there is a formula. It parses
 // the formula unless the formula's facts list these slots.
 func (c *compiler) parseSlot(r Ref) {
-	s := &c.p.slots[r]
-	if s.class != derived || c.find == nil && c.p.usesByFacts(s) {
+	if c.p.slots[r].class != derived || c.find == nil && c.usesByFacts(r) {
 		return
 	}
 	p := c.syntax(r)
 	if p == nil {
 		return
 	}
+	unit := c.p.slots[r].unit
 	for _, n := range p.names {
-		u, ok := c.p.names[s.means(n.name)]
+		u, ok := c.lookup(unit.means(n.name))
 		if !ok && c.find != nil {
-			u, ok = c.found(s.means(n.name)), true
+			u, ok = c.found(unit.means(n.name)), true
 		}
 		if ok {
 			c.p.slots[r].uses = append(c.p.slots[r].uses, u)
@@ -158,9 +179,6 @@ func (c *compiler) syntax(r Ref) *parsed {
 func (c *compiler) visit(r Ref) {
 	if c.state[r] != unseen {
 		return
-	}
-	if c.p.slots[r].spare {
-		c.parseSlot(r)
 	}
 	c.state[r] = open
 	c.p.slots[r].lacks = c.find != nil // true until bind sets it, so a formula that depends on itself has no value
@@ -233,7 +251,7 @@ func (c *compiler) compile(r Ref) {
 	case s.late && c.p.holds(s, want):
 		s.kind = s.src.Facts.kind()
 	case s.class == derived && c.syntax(r) != nil:
-		k := &checker{p: c.p, unit: s.unit, syntax: c.parsed[r], partial: c.find != nil}
+		k := &checker{p: c.p, unit: s.unit, syntax: c.parsed[r], spares: c.spares, partial: c.find != nil}
 		s.late, s.body = false, k.body()
 		switch kind := s.body.code.kind; {
 		case want == Any:
@@ -310,6 +328,7 @@ type checker struct {
 	p      *Program
 	unit   *unit
 	syntax *parsed
+	spares *spares // for messages
 	errs   []*fault
 	sides  *sides
 
@@ -463,8 +482,11 @@ func (k *checker) names() []string {
 			names = append(names, name)
 		}
 	}
+	if k.spares != nil {
+		names = append(names, k.spares.names()...)
+	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // read returns the code that reads the slot of a name. off is the offset of the name in

@@ -14,7 +14,7 @@ import (
 //
 // The facts of kvbench's own formulas are part of its snapshot; see [Program.EachFacts].
 // Facts are encoded as a letter for the formula's kind, followed by a letter and a number
-// for each name in the order of first use. The letter is for the kind of the name, and
+// for each name in the order of first use. That letter represents the kind of the name, and
 // the number is the offset of the name in the text. An example is "bA0b13".
 type Facts string
 
@@ -68,20 +68,22 @@ func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 // usesByFacts finds the slots that a formula uses, based on the formula's
 // facts, and marks the formula's slot as late. It returns false if there are no
 // usable facts.
-func (p *Program) usesByFacts(s *slot) bool {
-	if s.src.Facts.kind() == Any {
+func (c *compiler) usesByFacts(r Ref) bool {
+	unit := c.p.slots[r].unit
+	if unit.src.Facts.kind() == Any {
 		return false
 	}
-	uses := make([]Ref, 0, len(s.src.Facts)/2)
-	s.late = s.src.Facts.each(s.src.Text, func(name string, _ byte) bool {
-		u, ok := p.names[s.means(name)]
+	uses := make([]Ref, 0, len(unit.src.Facts)/2)
+	late := unit.src.Facts.each(unit.src.Text, func(name string, _ byte) bool {
+		u, ok := c.lookup(unit.means(name))
 		uses = append(uses, u)
 		return ok
 	})
-	if s.late {
-		s.uses = uses
+	if late {
+		s := &c.p.slots[r]
+		s.late, s.uses = true, uses
 	}
-	return s.late
+	return late
 }
 
 // holds reports whether the facts of a formula hold, which means that the formula is valid.

@@ -96,7 +96,7 @@ func Functions() []Function {
 func (k *checker) known(name string, off int) (function, bool) {
 	fn, ok := functions[name]
 	if !ok {
-		if _, ok := k.p.names[name]; ok {
+		if slices.Contains(k.names(), name) {
 			k.errorf(off, "%q is not a function", name)
 			return fn, false
 		}

@@ -44,7 +44,6 @@ func (c *compiler) found(name string) Ref {
 	}
 	r := c.add(s, kind)
 	c.p.names[name] = r
-	c.state, c.parsed = append(c.state, unseen), append(c.parsed, nil)
 	return r
 }
 

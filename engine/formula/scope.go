@@ -41,7 +41,14 @@ import (
 // Scope collects names and what they refer to. Use [NewScope] to create one. A
 // Scope is not safe for concurrent use.
 type Scope struct {
-	decls []decl
+	decls  []decl
+	spares *spares
+}
+
+// spares are names that a scope declares only if a formula reads them; see [Scope.Spare].
+type spares struct {
+	declare func(s *Scope, name string)
+	names   func() []string
 }
 
 // decl is one declaration as the caller made it.
@@ -50,7 +57,6 @@ type decl struct {
 	class class
 	want  Kind
 	given bool // the formula yields the value of an input that is not set; see [Scope.InputOr]
-	spare bool // see [Scope.Spare]
 	def   *Value
 	table *rows
 }
@@ -86,7 +92,7 @@ const (
 )
 
 // NewScope returns an empty scope.
-func NewScope() *Scope { return &Scope{make([]decl, 0, 256)} }
+func NewScope() *Scope { return &Scope{decls: make([]decl, 0, 256)} }
 
 // IsEmpty reports whether the scope has no declarations.
 func (s *Scope) IsEmpty() bool { return len(s.decls) == 0 }
@@ -112,10 +118,12 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }
 
-// Spare is like [Scope.Formula], but the formula is part of the program only if another
-// formula reads it. If none does, only the formula's name is checked.
-func (s *Scope) Spare(name string, src Source, want Kind) {
-	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, spare: true})
+// Spare adds spare names, which become part of the program only if a formula reads them. If
+// a name is a spare one, the declare function declares it in a scope with [Scope.Default] or
+// [Scope.Formula]. The names function lists all spare names. It is an error to declare one of
+// these names in any other way.
+func (s *Scope) Spare(declare func(s *Scope, name string), names func() []string) {
+	s.spares = &spares{declare, names}
 }
 
 // InputOr declares an input. If a frame does not set the input, its value comes from a
@@ -203,7 +211,6 @@ type slot struct {
 	inner bool  // whether the slot is for a formula in a table
 	lacks bool  // whether the slot has no value, in a partial program
 	given bool  // see [Scope.InputOr]
-	spare bool  // see [Scope.Spare]
 	late  bool  // whether the formula is compiled only when it is evaluated; see [Facts]
 	def   *Value
 	body  *body // set for a formula that is not late
@@ -244,6 +251,7 @@ func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.Li
 		}
 	}
 	c := newCompiler(len(s.decls), n)
+	c.spares = s.spares
 	if c.find = find; find != nil {
 		c.p.lacking, c.p.wrong = map[Ref][]string{}, map[Ref]*diag.Diag{}
 	}
@@ -253,9 +261,7 @@ func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.Li
 	}
 	c.parse()
 	for r := range c.p.slots {
-		if !c.p.slots[r].spare {
-			c.visit(Ref(r))
-		}
+		c.visit(Ref(r))
 	}
 	return c, list
 }
@@ -265,9 +271,6 @@ func (c *compiler) program() *Program {
 	c.p.quick, c.p.late = make([]quickSlot, len(c.p.slots)), make([]atomic.Pointer[body], len(c.p.slots))
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
-		if c.state[r] == unseen { // a spare formula that no other formula reads
-			delete(c.p.names, c.p.slots[r].name)
-		}
 	}
 	c.p.prepareReach()
 	return c.p

@@ -1,21 +1,31 @@
 package formula_test
 
 import (
+	"strings"
 	"testing"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 )
 
-// TestSpare checks that spare formulas are part of a program only if others read them,
+// TestSpare checks that spare names are part of a program only if its formulas read them,
 // directly or through other spare formulas.
 func TestSpare(t *testing.T) {
-	scope := formula.NewScope()
-	scope.Spare("area", formula.Source{Text: "side * side"}, formula.Any)
-	scope.Spare("wrong", formula.Source{Text: "no_such_name +"}, formula.Num)
-	scope.Spare("side", formula.Source{Text: "n + 1"}, formula.Num)
+	spares := map[string]string{"area": "side * side", "wrong": "no_such_name +", "side": "n + 1", "x": "1"}
+	newScope := func() *formula.Scope {
+		scope := formula.NewScope()
+		scope.Spare(func(scope *formula.Scope, name string) {
+			if text, ok := spares[name]; ok {
+				scope.Formula(name, formula.Source{Text: text}, formula.Any)
+			} else if name == "height" {
+				scope.Default(name, formula.Number(5))
+			}
+		}, func() []string { return []string{"area", "height", "side", "wrong", "x"} })
+		return scope
+	}
+	scope := newScope()
 	scope.Input("n", formula.Num, diag.Pos{})
-	scope.Formula("volume", formula.Source{Text: "area * side"}, formula.Num)
+	scope.Formula("volume", formula.Source{Text: "area * height"}, formula.Num)
 	prog, err := scope.Compile()
 	if err != nil {
 		t.Fatal(err)
@@ -23,8 +33,8 @@ func TestSpare(t *testing.T) {
 	frame := prog.NewFrame()
 	frame.SetName("n", formula.Number(2))
 	ref, _ := prog.Ref("volume")
-	if v, err := frame.Eval(ref); err != nil || v.Text() != "27" {
-		t.Errorf("volume is %s (%v), want 27", v.Text(), err)
+	if v, err := frame.Eval(ref); err != nil || v.Text() != "45" { // (2 + 1)² * 5
+		t.Errorf("volume is %s (%v), want 45", v.Text(), err)
 	}
 	if _, ok := prog.Ref("area"); !ok {
 		t.Error("area is read, but is not in the program")
@@ -40,10 +50,24 @@ func TestSpare(t *testing.T) {
 	if _, err := scope.Compile(); err == nil {
 		t.Error("a wrong formula that another one reads is accepted")
 	}
-	scope = formula.NewScope()
-	scope.Spare("x", formula.Source{Text: "1"}, formula.Num)
+	scope = newScope()
 	scope.Formula("x", formula.Source{Text: "2"}, formula.Num)
-	if _, err := scope.Compile(); err == nil {
-		t.Error("the name of a spare formula can be declared again")
+	if _, err := scope.Compile(); err == nil || !strings.Contains(err.Error(), `"x" is declared twice`) {
+		t.Errorf("declaring a spare name again: %v", err)
+	}
+	// Messages treat spare names like all others, even if nothing reads them.
+	for text, want := range map[string]string{
+		"heigth":      `unknown name "heigth"; did you mean "height"?`,
+		"height(1)":   `"height" is not a function`,
+		"given(side)": "given() tests whether an input is set, but side is computed",
+	} {
+		scope := newScope()
+		scope.Input("n", formula.Num, diag.Pos{})
+		scope.Formula("y", formula.Source{Text: text}, formula.Num)
+		_, err := scope.Compile()
+		d := diag.All(err)[0]
+		if got := strings.Join(append([]string{d.Msg}, d.Hints...), "; "); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package input opens files named by users, which may be untrusted. It rejects
-// files that may never end, such as devices, and reports every read to a watch,
+// Package input opens files that users name. Such files may be untrusted. The package
+// rejects files that may never end, such as devices, and reports every read to a watch,
 // which can stop reads that do not return.
 package input
 
@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Work is a kind of work on a file that is reported to a [Watch].
+// Work is a kind of work on a file, as reported to a [Watch].
 type Work uint8
 
 // These are the kinds of work.
@@ -140,9 +140,9 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	return text[:min(len(text), most)], len(text) > most, err
 }
 
-// Glob returns the names of the files that match a pattern, sorted. If there is a file
-// with exactly this name, Glob returns only that file. If the pattern begins with ./, so
-// do the names.
+// Glob returns the names of the files that match a pattern, sorted. If the pattern is the
+// exact name of a file, Glob returns only that name. If the pattern begins with ./, so do
+// the names.
 func Glob(pattern string) ([]string, *diag.Diag) {
 	if _, err := os.Lstat(pattern); err == nil {
 		return []string{pattern}, nil
@@ -162,8 +162,9 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 	return names, nil
 }
 
-// Regular returns an error unless the file is a regular file or a folder, without opening it.
-// It is meant for files that the user did not name. A missing file is not an error.
+// Regular returns an error if a file is neither a regular file nor a folder. It does not open
+// the file. It returns nil if the file is missing or cannot be examined. Regular is meant for
+// files that the user did not name.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {

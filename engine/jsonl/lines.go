@@ -25,7 +25,7 @@ var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 // Lines reads text line by line.
 type Lines struct {
 	in io.Reader
-	// text is the text read so far. The part that starts at index at has not been returned yet.
+	// text contains the text read most recently, of which text[at:] has not been returned yet.
 	text []byte
 	at   int
 	err  error // io.EOF at the end of the text, or another error from in
@@ -33,7 +33,7 @@ type Lines struct {
 	Number int
 	// Offset is the offset of that line's first non-space character, in bytes.
 	Offset int64
-	// Bytes is the number of bytes read.
+	// Bytes is the total size of the lines read so far, including their line ends.
 	Bytes int64
 	// Torn reports whether the last line read does not have a line end.
 	Torn bool

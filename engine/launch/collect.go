@@ -75,9 +75,10 @@ func workDir() string {
 	return dir
 }
 
-// Collect completes the record of every point that has logs, and then calls each with the
-// point's entry, in the order of the manifest. It returns the IDs of the points without
-// logs. If a point was run several times, Collect uses its last run.
+// Collect completes the record of every point that has logs, and then calls the function
+// each with the point's entry, in the order of the manifest. If l contains all logs of the
+// job, Collect returns the IDs of the points without logs. If a point was run several times,
+// Collect uses its last run.
 func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
 	name := filepath.Join(l.Dir, ManifestName)
 	f, err := input.Open(name, l.watch)
@@ -106,7 +107,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		dec := json.NewDecoder(bytes.NewReader(line))
 		dec.UseNumber()
 		if err := dec.Decode(&e); err != nil || !e.valid() {
-			return nil, diag.Errorf(at, "this line does not describe a point of a job").WithHint(hintAgain)
+			return nil, diag.Errorf(at, "this line does not describe one of the job's points").WithHint(hintAgain)
 		}
 		dir := l.logsOf(&e, attempts)
 		if dir == "" {

@@ -192,7 +192,7 @@ func (s *shellScanner) insert() error {
 	top := s.top()
 	switch {
 	case top == '"' || top == '\'' || top == '$':
-		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
+		return errors.New("a value cannot be inserted between quotation marks, because values are quoted automatically")
 	case s.joins():
 		return fmt.Errorf("a value cannot be quoted directly after %q", s.last)
 	}
@@ -304,7 +304,7 @@ func (s *lineScanner) text(text string) error {
 func (s *lineScanner) insert() error {
 	switch before := strings.TrimLeft(s.line, " \t"); {
 	case strings.Count(before, `"`)%2 > 0 || strings.Count(before, "'")%2 > 0:
-		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
+		return errors.New("a value cannot be inserted between quotation marks, because values are quoted automatically")
 	case s.after || before != "" && !strings.ContainsAny(before[len(before)-1:], " [{,=:-"):
 		return errors.New("an inserted value must be a complete scalar")
 	}

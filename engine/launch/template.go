@@ -137,7 +137,7 @@ func (w *walker) list(l *parse.ListNode) error {
 	return nil
 }
 
-// isEqualSign reports whether a node is text that begins with an equal sign.
+// isEqualSign reports whether a node is text that begins with a space and an equal sign.
 func isEqualSign(n parse.Node) bool {
 	text, ok := n.(*parse.TextNode)
 	return ok && strings.HasPrefix(string(text.Text), " =")
@@ -175,23 +175,36 @@ func (w *walker) branch(n *parse.BranchNode) error {
 // fromOptions maps fields of a [Job] to the options that set them.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
-// options returns the options of the launch section that templates read.
+// options returns the options of the launch section that a template and the templates that it
+// includes read.
 func options(t *template.Template) []string {
 	var names []string
-	for _, each := range t.Templates() {
-		if each.Tree != nil {
-			for _, path := range fieldsOf(each.Root) {
-				switch {
-				case len(path) > 1 && path[0] == "Launch":
-					names = append(names, path[1])
-				case len(path) > 0 && fromOptions[path[0]] != "":
-					names = append(names, fromOptions[path[0]])
-				}
+	for _, each := range included(t) {
+		for _, path := range fieldsOf(each.Root) {
+			switch {
+			case len(path) > 1 && path[0] == "Launch":
+				names = append(names, path[1])
+			case len(path) > 0 && fromOptions[path[0]] != "":
+				names = append(names, fromOptions[path[0]])
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// included returns a template and all templates that it includes, directly or indirectly.
+func included(t *template.Template) []*template.Template {
+	list := []*template.Template{t}
+	for i := 0; i < len(list); i++ {
+		text := list[i].Root.String()
+		for _, part := range t.Templates() {
+			if part.Tree != nil && !slices.Contains(list, part) && strings.Contains(text, fmt.Sprintf("{{template %q", part.Name())) {
+				list = append(list, part)
+			}
+		}
+	}
+	return list
 }
 
 // fieldsOf returns the paths of the fields that a part of a template reads.

@@ -143,3 +143,27 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 }
+
+// TestOptionsOfFormats checks that a format reads only the options in its own files, and in the
+// parts that these files include.
+func TestOptionsOfFormats(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		format, option string
+		want           bool
+	}{
+		{"fio", "setup", true}, {"fio", "etcd_wait", false}, {"fio", "nodes", false},
+		{"sh", "etcd_wait", true}, {"slurm", "nodes", true}, {"sh", "nodes", false}, {"sh", "networks", false},
+	} {
+		f, err := NewFormat(s, c.format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Reads(c.option); got != c.want {
+			t.Errorf("%s reads %s: %t, want %t", c.format, c.option, got, c.want)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	if err != nil {
 		return nil, err
 	}
-	contract := defs.LookupPath(cue.ParsePath("#Family"))
+	contract := lookup(defs, "#Family")
 	var errs diag.List
 	var all []*schema.Family
 	errs.Add(p.Each(func(field *data.Tree) {

@@ -93,7 +93,7 @@ type candidate struct {
 
 // Model reads a parameter file, or a CUE file that may define its own architecture. It uses
 // the model's name to select an architecture from the file itself, the bundled architectures
-// and the architectures in the folders dirs. It also checks the parameters.
+// and the architectures in the given folders. It also checks the parameters.
 //
 // Instead of a path, file may be the name of a bundled model or of a model in dirs,
 // or a model's identifier on Hugging Face.
@@ -480,7 +480,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 }
 
 // EachParams calls f with the parameter definitions of the bundled architectures and of the
-// architectures in the folders dirs.
+// architectures in the given folders.
 func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) error) error {
 	all, err := l.known(dirs)
 	if err != nil {

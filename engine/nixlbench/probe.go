@@ -70,8 +70,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 type Installed struct {
 	Flags map[string]schema.OwnFlag
 	// Release is the release to make plans for. It is the newest release with exactly the
-	// program's flags, or the release with the fewest differences if no flags match
-	// exactly.
+	// program's flags or, if there is none, the release with the fewest differences.
 	Release string
 	// Alike lists the releases with exactly the program's flags, oldest first.
 	Alike []string
@@ -98,7 +97,7 @@ func (d *Difference) String() string {
 	return "--" + d.Flag + " is " + text(d.Program) + " instead of " + text(d.Release)
 }
 
-// Identify finds the release whose flags match a program's.
+// Identify finds the releases whose flags match a program's, or the closest release.
 func Identify(n *schema.Nixlbench, flags map[string]schema.OwnFlag) *Installed {
 	in := &Installed{Flags: flags}
 	for i := len(n.Releases) - 1; i >= 0; i-- {
@@ -150,8 +149,8 @@ func (in *Installed) Name() string {
 	return in.Alike[0] + " to " + in.Release
 }
 
-// Adapt returns the flags of a plan as they must be passed to the program. If
-// the program has a different default for a flag, the flag is set explicitly.
+// Adapt returns the flags of a plan as they must be passed to the program. If the
+// program's default for a flag differs from the plan's value, the flag is set explicitly.
 // Adapt also returns the names of flags that the plan needs but the program does not
 // have.
 func (in *Installed) Adapt(flags []fit.Flag) (adapted []fit.Flag, lacking []string) {

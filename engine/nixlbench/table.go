@@ -24,7 +24,7 @@ func (n Number) Float() float64 {
 	return f
 }
 
-// MarshalJSON returns the digits unchanged.
+// MarshalJSON returns the number as printed, or as a string if JSON cannot represent it.
 func (n Number) MarshalJSON() ([]byte, error) {
 	if json.Valid([]byte(n)) {
 		return []byte(n), nil

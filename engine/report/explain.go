@@ -71,7 +71,7 @@ func StepText(w io.Writer, steps []*plan.Step) {
 		t.step(s, 0)
 	}
 	if cut {
-		fmt.Fprint(w, "\nSteps below … are not shown. To see them, explain that value by its name, or use --format markdown.\n")
+		fmt.Fprint(w, "\nThe steps that compute values marked with … are not shown. To see them, explain such a value by its name, or use --format markdown.\n")
 	}
 }
 

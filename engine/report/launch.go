@@ -39,6 +39,7 @@ func launchPage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", allowed, f.Doc, literals(used))
 	}
+	p.text("\n`--fabric` selects one of these networks. In the variables, `{{.Launch.nics}}` is the value of `--nics`. Variables with empty values are not set.")
 	p.table("fabric", "meaning", "variables", "pod resources", "source")
 	for _, name := range schema.Keys(l.Fabrics) {
 		f := l.Fabrics[name]

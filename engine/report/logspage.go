@@ -26,7 +26,7 @@ func logsPage(p *page, s *schema.Schema) {
 	for _, u := range logs.Unread {
 		p.row(orAll(u.Engine), u.Says, "`"+u.Has+"`", u.Why)
 	}
-	p.text("\n## Values\n\nIn a formula, the name of a value with the prefix `%s` refers to the value itself, with `%s` to its maximum rounding error, and with `%s` to its sum over different lines.",
+	p.text("\n## Values\n\nIn a formula, the prefix `%s` before a value's name refers to the value itself, `%s` to its maximum rounding error, and `%s` to its sum over different lines.",
 		schema.LogPrefix, schema.OffPrefix, schema.SumPrefix)
 	p.table("value", "unit", "meaning", "if lines differ")
 	for _, name := range schema.Keys(logs.Values) {
@@ -39,12 +39,25 @@ func logsPage(p *page, s *schema.Schema) {
 		c := &logs.Checks[i]
 		p.row(c.What, orAll(strings.Join(c.Engines, ", ")), formulaCode(c.When), formulaCode(c.Logged), formulaCode(c.Computed))
 	}
+	p.text("\nThese formulas can also use:")
 	p.table("name", "formula")
 	for _, name := range schema.Keys(logs.Let) {
 		p.row("`"+name+"`", formulaCode(logs.Let[name]))
 	}
-	p.text("\n## Causes\n\nIf a number differs, kvbench looks for the cause by trying these configurations and formulas, in this order.")
-	p.table("cause", "configuration")
+	p.text("\n## Causes\n\nIf a number differs, kvbench looks for a cause in this order: a formula that yields the logged number, a configuration for which the numbers match, and a condition under which a cause is likely.")
+	p.table("cause", "formula, configuration or condition")
+	seen := map[string]bool{} // several checks can have the same causes
+	ofCheck := func(name, why string, f schema.Formula) {
+		if key := name + why + f.Text; !seen[key] {
+			seen[key] = true
+			p.row(name+": "+why, formulaCode(f))
+		}
+	}
+	for i := range logs.Checks {
+		for _, e := range logs.Checks[i].Causes {
+			ofCheck(logs.Checks[i].What, e.Why, e.Computed)
+		}
+	}
 	for _, c := range logs.Causes {
 		set := map[string]string{}
 		for name, v := range c.Set {
@@ -53,12 +66,8 @@ func logsPage(p *page, s *schema.Schema) {
 		p.row(c.Why, fieldsOf(set))
 	}
 	for i := range logs.Checks {
-		c := &logs.Checks[i]
-		for _, e := range c.Causes {
-			p.row(c.What+": "+e.Why, formulaCode(e.Computed))
-		}
-		for _, e := range c.Perhaps {
-			p.row(c.What+": "+e.Why, formulaCode(e.When))
+		for _, e := range logs.Checks[i].Perhaps {
+			ofCheck(logs.Checks[i].What, e.Why, e.When)
 		}
 	}
 }

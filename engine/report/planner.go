@@ -100,8 +100,8 @@ func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bo
 // backendColumn is the column for the backend of a row.
 const backendColumn = "backend"
 
-// machines returns the number of machines that took part in a run, or 0 if it is unknown: a job
-// can run on one machine or on several.
+// machines returns the number of machines that took part in a run. It returns 0 if the number is
+// unknown, as for a job, which can run on one machine or on several.
 func machines(rec *runner.Brief) int {
 	if rec.Role != "" {
 		return 2

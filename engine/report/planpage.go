@@ -100,7 +100,7 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 
 // layersSection shows the caches of the layers, by kind. Shares of the totals are shaded.
 func layersSection(tables []*plan.LayerTable) webpage.Section {
-	s := webpage.Section{Title: "Layers by kind", Intro: "Each row shows the cache of one layer, and of all layers of the same kind together. Stronger colors mean larger shares."}
+	s := webpage.Section{Title: "Layers by kind", Intro: "Each row shows layers with identical caches: first the size for one layer, and then the total. Stronger colors mean larger shares."}
 	for _, t := range tables {
 		s.Tables = append(s.Tables, layersTable(t))
 	}

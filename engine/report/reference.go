@@ -85,7 +85,7 @@ func configPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities\n\nQuantities with a condition in the last column are shown by `explain NAME` and by the table, json and csv formats of `kvcache`.")
+	p.text("\n## Quantities\n\n`explain NAME` shows any quantity that exists in the accounting. The table, json and csv formats of `kvcache` show the quantities without a condition, and those whose condition in the last column is true.")
 	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
 		text := func(f schema.Formula, otherwise string) string {
@@ -99,6 +99,9 @@ func configPage(p *page, s *schema.Schema) {
 			own = "the architecture's formula"
 		}
 		shown := text(q.Detail, "-")
+		if q.OnlyTransfers {
+			shown = "transfers only: " + shown
+		}
 		if !q.RankDetail.IsZero() {
 			shown += "; rank accounting: " + text(q.RankDetail, "")
 		}
@@ -115,7 +118,7 @@ func cachePage(p *page, s *schema.Schema) {
 	p.text("# Caches layer by layer\n\n" +
 		"This page describes what the rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
 		"`cache` section specifies a kind and sets its fields. A field is a formula, which can use `layer`, the layer number.\n\n## Kinds of layers")
-	p.table("kind", "what it stores", "fields", "bytes for", "parts", "pages per request", "grows")
+	p.table("kind", "description", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
 		k := c.Kind(name)
 		var fields, parts []string
@@ -165,8 +168,7 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", f.Fold, what, orDash(strings.Join(set, ", ")))
 	}
-	p.text("\n## What one I/O covers")
-	p.text("An I/O covers a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
+	p.text("\n## What one I/O covers\n\nAn I/O covers a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
 	p.table("access pattern", "what an I/O covers")
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
@@ -176,7 +178,7 @@ func cachePage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(c.Releases) {
 		p.row(name, strings.Join(c.Releases[name], ", "))
 	}
-	p.text("\nFields that are not set use the engine's defaults:")
+	p.text("\nFields that are not set have these values:")
 	p.table("field", "value")
 	for _, name := range schema.Keys(c.Defaults) {
 		p.row("`"+name+"`", "`"+c.Defaults[name].Text+"`")
@@ -184,6 +186,7 @@ func cachePage(p *page, s *schema.Schema) {
 	p.text("\n## Conditions")
 	p.table("kind", "condition", "otherwise")
 	p.conditions("all", c.Requires)
+	p.conditions("all, each layer", c.EachRequires)
 	for _, name := range schema.Keys(c.Kinds) {
 		p.conditions("`"+name+"`", c.Kind(name).Requires.Get())
 	}
@@ -236,7 +239,8 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith lists the backends and other flags with which nixlbench reads a flag.
+// readWith describes when nixlbench reads a flag: with which backends, and with which other
+// flags.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))
@@ -251,7 +255,7 @@ func orDash(s string) string {
 
 func backendsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Transfer backends\n\nEach row shows the flags that a plan sets for a source and a destination. A backend's rows are in order of preference: if you specify neither a source nor a destination, its first row applies. With `--fit`, a plan sets the flags that nixlbench actually uses.")
+	p.text("# Transfer backends\n\nEach row shows the flags that a plan sets for a source and a destination. A backend's rows are in order of preference: a plan uses the first row that matches the source, the destination and the flags that you set. With `--fit`, a plan sets the flags that nixlbench actually uses.")
 	p.table("backend", "releases", "class", "from", "to", "sets", "sets with `--fit`")
 	for _, name := range schema.Keys(n.Backends) {
 		b := n.Backends[name]
@@ -353,7 +357,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		return strings.Join(list, ", ")
 	}
 	runs := n.Runs.Get()
-	p.text("\n## Checks just before a run\n\nUnless `--force` is set, kvbench does not start a run under these conditions:")
+	p.text("\n## Checks just before a run\n\nUnless `--force` is set, kvbench does not start a run under these conditions, except those that only cause a warning:")
 	p.table("obstacle", "releases", "backends", "when", "because")
 	for _, o := range runs.Obstacles {
 		because := o.Message
@@ -371,13 +375,13 @@ func limitsPage(p *page, s *schema.Schema) {
 		}
 		p.row(e.Name, n.Span(e.Era), "`"+e.When.Text+"`", e.Message, again)
 	}
-	p.text("\n## Results you cannot trust")
+	p.text("\n## Results you cannot trust\n\nThe status of a result is `suspect` under these conditions, except those that only add a note:")
 	p.table("doubt", "releases", "backends", "when", "because")
 	for _, d := range runs.Doubts {
 		because := d.Message
 		switch {
 		case d.Quiet:
-			because += " (only a note in the record)"
+			because += " (only a note, which is saved with the result but not printed)"
 		case d.Note:
 			because += " (only a note)"
 		}
@@ -387,7 +391,7 @@ func limitsPage(p *page, s *schema.Schema) {
 
 func formulasPage(p *page, s *schema.Schema) {
 	p.text("# Formulas\n\n" +
-		"Numbers are exact fractions of 64-bit integers. They are rounded only by functions whose descriptions say so. It is an error\n" +
+		"Numbers are exact: each is a ratio of two 64-bit integers. They are rounded only by functions whose descriptions say so. It is an error\n" +
 		"if a number does not fit into 64 bits, a divisor is zero, or a byte count is not a whole number.\n\n" +
 		"## Operators\n\n" +
 		"`+ - * / %%` on numbers (`%%` on whole numbers, 0 or more), `== !=` on numbers, strings and booleans,\n" +

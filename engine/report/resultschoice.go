@@ -335,7 +335,7 @@ func (b *resultsPage) moving(p *pagePoint) string {
 	return line + "."
 }
 
-// budget describes the target for the time to the first token.
+// budget describes the target for the time to first token.
 func (b *resultsPage) budget() string {
 	return "the " + microsOf(float64(b.FirstToken)) + " budget for the first token"
 }

@@ -26,7 +26,7 @@ type PageOptions struct {
 	// If LinkRate is 0, the page uses the link that the plans assumed.
 	Link               string
 	LinkRate, LinkCost int64
-	// FirstToken is the target for the time to the first token, in microseconds. If it is 0, the
+	// FirstToken is the target for the time to first token, in microseconds. If it is 0, the
 	// page uses the target from the plans.
 	FirstToken int64
 }
@@ -295,8 +295,8 @@ func commandOf(point Point) []string {
 	return nil
 }
 
-// assume uses the plans' link and target for the time to the first token, unless the user set
-// them or they differ between plans.
+// assume takes the link and the target for the time to first token from the plans, unless
+// the user set them or they differ between plans.
 func (b *resultsPage) assume() {
 	links := Links(b.schema)
 	same := func(name string) (any, bool) {
@@ -497,7 +497,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases, Fixed: count, Side: prepare,
-			Note: "Each bar shows the phases of a request with this I/O size, for the point with the median time. Long post phases mean that the number of I/Os costs more time than the number of bytes. " +
+			Note: "Each bar shows the phases of a request with this I/O size, for the point with the median time. A long post phase means that the time depends more on the number of I/Os than on the number of bytes. " +
 				"Unless requests are recreated, a request is prepared once and posted many times, so the bar does not include the time to prepare it.",
 			Columns: table(append(phases, prepare)...),
 		},
@@ -660,7 +660,7 @@ func (b *resultsPage) lines() []webpage.Line {
 	return []webpage.Line{{Value: b.linkRate(), Label: b.linkName()}}
 }
 
-// target returns the horizontal line for the time to the first token.
+// target returns the horizontal line for the time to first token.
 func (b *resultsPage) target() []webpage.Line {
 	if b.FirstToken == 0 {
 		return nil
@@ -711,7 +711,8 @@ type costFit struct {
 	cost   *cost
 	why    string
 	points int
-	// most is the largest number of I/Os per request; lo and hi limit the I/O size.
+	// most is the largest number of I/Os per request. lo and hi are the smallest and the
+	// largest I/O size.
 	most, lo, hi float64
 }
 

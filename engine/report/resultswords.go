@@ -30,8 +30,8 @@ func microsOf(us float64) string {
 	return threeDigits(us) + " us"
 }
 
-// threeDigits formats a number with at most three significant digits, or as a whole number if
-// it has more digits.
+// threeDigits formats a number with at most three significant digits, or with all digits of
+// its integer part if there are more.
 func threeDigits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'f', -1, 64)
@@ -41,7 +41,7 @@ func threeDigits(x float64) string {
 	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
-// bytesOf formats a number of bytes with at most three significant digits.
+// bytesOf formats a number of bytes in a suitable unit, such as MiB.
 func bytesOf(x float64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	i := 0
@@ -196,7 +196,7 @@ func (b *resultsPage) doubts(bad []*pagePoint) []string {
 		}
 		line := counted(counts[why], "point") + ": " + strings.TrimSuffix(why, ".") + "."
 		if hint := b.hintFor(why); hint != "" {
-			line += " To do: " + hint + "."
+			line += " What to do: " + hint + "."
 		}
 		lines = append(lines, line)
 	}
@@ -259,7 +259,11 @@ func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	if share < 0.05 {
 		return "Almost all of the time is spent moving bytes, and almost none posting I/Os."
 	}
-	return fmt.Sprintf("About %s of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.", percentOf(share))
+	posting := "posting I/Os"
+	if f.cost.startUs > 0 {
+		posting = "starting requests and posting I/Os"
+	}
+	return fmt.Sprintf("About %s of the time is spent %s. Larger or fewer I/Os would reduce this share.", percentOf(share), posting)
 }
 
 // fitOf returns the fit that a point belongs to, or nil.
@@ -705,7 +709,7 @@ func (b *resultsPage) overLink() string {
 		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
 }
 
-// once reports whether the compared points and their baselines were measured once each.
+// once reports whether the compared points and their baselines were each measured only once.
 func (b *resultsPage) once() bool {
 	return !slices.ContainsFunc(b.points, func(p *pagePoint) bool {
 		return p.get(keyRatio) > 0 && (len(p.line.rows) > 1 || len(p.base.rows) > 1)
@@ -752,7 +756,8 @@ func (b *resultsPage) change(recommended []string) webpage.Part {
 	return part
 }
 
-// drops returns the points that are slower than the baseline, slowest first.
+// drops returns the points that are slower than the baseline by more than sameAs, in order of
+// their ratios to the baseline.
 func (b *resultsPage) drops() []*pagePoint {
 	var list []*pagePoint
 	for _, p := range b.points {

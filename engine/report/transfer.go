@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// Transfer is a transfer, with the planner to use for advice about it.
+// Transfer combines a transfer with the planner to use for advice about it.
 type Transfer struct {
 	*transfer.Transfer
 	Planner *plan.Planner
@@ -152,11 +152,11 @@ func (t *Transfer) advice(a *transfer.Advice) string {
 	}
 	switch len(better) {
 	case 0:
-		return text + "; no change that kvbench tries halves this time"
+		return text + "; no change that kvbench tries halves the transfer time"
 	case 1:
-		return text + "; " + better[0] + " at least halves this time"
+		return text + "; " + better[0] + " at least halves the transfer time"
 	}
-	return text + "; each of these at least halves this time: " + strings.Join(better, ", ")
+	return text + "; each of these at least halves the transfer time: " + strings.Join(better, ", ")
 }
 
 // Answers are the quantities that are shown if the user sets fields such as the transfer's
@@ -179,7 +179,7 @@ func (t *Transfer) answers() ([]answer, error) {
 		name, text string
 		show       func(int64) string
 	}{
-		{"ttft_percent", "Share of the time to the first token: %s", func(n int64) string { return fmt.Sprintf("%d%%", n) }},
+		{"ttft_percent", "Share of the time to first token: %s", func(n int64) string { return fmt.Sprintf("%d%%", n) }},
 		{"serial_us", "Prefill, then the transfer: %s", t.time},
 		{"layered_us", "Prefill, with each layer moved as soon as it is computed: %s", t.time},
 		{"needed_bandwidth", "Bandwidth that meets the target: %s", rateText},
@@ -206,7 +206,8 @@ func (t *Transfer) answers() ([]answer, error) {
 	return list, nil
 }
 
-// rateText formats a required bandwidth. It rounds up, because less would not be enough.
+// rateText formats a required bandwidth. It rounds up, because a lower bandwidth would not be
+// enough.
 func rateText(n int64) string {
 	if n == 0 {
 		return "none, because the descriptors by themselves take longer"

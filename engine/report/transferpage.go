@@ -35,7 +35,7 @@ func transfersPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(t.Let) {
 		p.row("`"+name+"`", "`"+t.Let[name].Text+"`")
 	}
-	p.text("\n## Rules of each engine\n\nAn engine's file can omit any rule except `op`. An omitted rule has the value that most engines use.")
+	p.text("\n## Rules of each engine\n\nEvery engine defines `op`. An engine can omit other rules, which then have the values that most engines use.")
 	engines := schema.Keys(t.Engines)
 	p.table(append([]string{"rule", "meaning"}, engines...)...)
 	for _, r := range transferRules {
@@ -63,13 +63,13 @@ func transfersPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(t.Tables["link_rate"]) {
 		p.row("`"+name+"`", t.Tables["link_rate"][name].Text, t.Tables["link_cost"][name].Text)
 	}
-	p.text("\n## nixlbench's flags")
+	p.text("\n## nixlbench's flags\n\nThe plan of a transfer sets these flags:")
 	p.table("flag", "value")
 	for _, name := range schema.Keys(t.Flags) {
 		p.row("`--"+name+"`", "`"+t.Flags[name].Text+"`")
 	}
-	p.text("\n## Changes that the advice considers")
-	p.table("field", "values", "times", "if")
+	p.text("\n## Changes that the advice considers\n\nkvbench tries each of these values, and multiplies the current value by each of the factors.")
+	p.table("fields", "values", "factors", "if")
 	for _, a := range t.Advice {
 		var values, times []string
 		for _, v := range a.Values {
@@ -78,6 +78,10 @@ func transfersPage(p *page, s *schema.Schema) {
 		for _, n := range a.Times {
 			times = append(times, fmt.Sprint(n))
 		}
-		p.row("`"+a.Field+"`", orDash(strings.Join(values, ", ")), orDash(strings.Join(times, ", ")), "`"+a.When.Text+"`")
+		fields := []string{a.Field}
+		if a.Also != "" {
+			fields = append(fields, a.Also)
+		}
+		p.row(literals(fields), orDash(strings.Join(values, ", ")), orDash(strings.Join(times, ", ")), "`"+a.When.Text+"`")
 	}
 }

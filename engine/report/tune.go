@@ -214,7 +214,7 @@ func (t *Tuning) counts() string {
 		more[0] += fmt.Sprintf(", %d of them with an untrusted result", t.Suspect)
 	}
 	if refused > 0 {
-		more = append(more, fmt.Sprintf("%d break a limit and were not run", refused))
+		more = append(more, fmt.Sprintf("%d not run because of a limit", refused))
 	}
 	if more != nil {
 		text += "; " + strings.Join(more, "; ")

@@ -22,8 +22,8 @@ func (s *Session) TimeoutOf(r *Run) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// look collects facts that a run depends on: readings from the machine, and the number of
-// the run's files that existed before any run of this command.
+// look collects facts that a run depends on: readings from the machine, how many of the
+// run's files existed before any run of this command, and how many of those are too short.
 func (s *Session) look(r *Run) {
 	r.facts.Readings = map[string]int64{}
 	for name, reading := range s.Schema.Nixlbench.Runs.Get().Readings {

@@ -81,11 +81,11 @@ type Brief struct {
 
 // Row holds the measures of a row of nixlbench's table.
 type Row struct {
-	cells string // the value of each measure, or "" if it is missing, followed by a space
+	cells string // the values of the measures, each followed by a space; "" if missing
 	of    *Briefs
 }
 
-// NewBriefs returns an extractor for the named values of records and these measures of
+// NewBriefs returns an extractor for the named values of records and the given measures of
 // their rows.
 func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	b := newPools(map[string]*places{}, map[string]int{})
@@ -134,8 +134,8 @@ func (b *Brief) Commands() [][]string {
 	return list
 }
 
-// Value returns a value from a record. The name of the configuration file is nil if there
-// was no file.
+// Value returns a value from a record, and reports whether the record has it. The value of
+// [NameFile] is nil if there was no configuration file.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -227,7 +227,7 @@ const (
 	NameMeasuredBy = "measured_by"
 	NameStage      = "stage"
 	NameGroup      = "group"
-	// These values identify a run and its duration.
+	// The following values are a run's hash, start time, repeat number and duration.
 	NameHash    = "hash"
 	NameStart   = "start"
 	NameRepeat  = "repeat"
@@ -254,7 +254,7 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// brief reads the brief of a line, or returns nil if it is not a result.
+// brief returns the brief of a line, or nil if the line is not a result.
 func (b *Briefs) brief(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
@@ -490,7 +490,8 @@ func (b *Briefs) processes() []uint32 {
 	return slices.Clip(list)
 }
 
-// word returns the number of a command's word. A new word gets a new number.
+// word returns the number that represents a word in saved commands. A new word gets a new
+// number.
 func (b *Briefs) word(word string) uint32 {
 	n, ok := b.wordAt[word]
 	if !ok {

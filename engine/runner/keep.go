@@ -16,7 +16,8 @@ const (
 	maxOutputFiles = 100_000  // files per plan
 )
 
-// kept is a file that receives everything a run prints; the zero value discards the output.
+// kept is a file that receives what a run prints, up to maxOutput bytes. The zero value
+// discards the output.
 type kept struct {
 	file *os.File
 	out  *bufio.Writer

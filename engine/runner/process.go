@@ -54,7 +54,7 @@ type Line struct {
 type Exit struct {
 	Code   int    // -1 if the process has no exit code
 	Signal string // the signal that killed the process, or ""
-	// Err is set if the process could not be started.
+	// Err is set if the process could not be started, or if waiting for it failed.
 	Err error
 	// Stopped reports whether kvbench stopped the process.
 	Stopped bool
@@ -90,10 +90,10 @@ type Signaled struct{ os.Signal }
 // Error names the signal.
 func (s Signaled) Error() string { return s.Signal.String() }
 
-// Start runs the processes and waits for all of them. The others are stopped two seconds
-// after one fails, or five seconds after one exits successfully. All are stopped if one
-// cannot be started or when ctx is done. No process outlives the call. Every line of
-// output is passed to out, one at a time.
+// Start runs the processes and waits for all of them. If one process fails, the others are
+// stopped two seconds later; if one exits successfully, the others are stopped five seconds
+// later. All processes are stopped if one cannot be started or when ctx is done. No process
+// outlives the call. Start passes the output to out, one line at a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))

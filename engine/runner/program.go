@@ -71,7 +71,7 @@ func (s *Session) collectProgram(c *Collected, r *Run) error {
 	return nil
 }
 
-const notEnded = "the job ended, or has not reached the end of this run"
+const notEnded = "the job did not finish this run, or is still running"
 
 // judgeProgram computes the row of a run that ended normally, and decides whether the row
 // can be trusted.
@@ -108,7 +108,7 @@ func (s *Session) program(name string) *schema.Program {
 	return nil
 }
 
-// printedJSON is a value that a program printed, or nil.
+// printedJSON contains the value that a program printed, or nil if it printed none.
 type printedJSON struct{ value any }
 
 // printed returns the JSON object in a program's output. Other lines may come before it.

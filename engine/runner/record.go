@@ -53,12 +53,13 @@ type Record struct {
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
-	// Notes contains notes about the run. The last Quiet notes are recorded but not printed.
+	// Notes contains notes about the run. Quiet is the number of notes at the end of Notes
+	// that are recorded but not printed.
 	Notes []string `json:"notes,omitempty"`
 	Quiet int      `json:"-"`
 
 	// Role is the role that the process turned out to have, if this machine started only
-	// one process.
+	// one of several processes.
 	Role Role `json:"role,omitempty"`
 
 	Model     Model     `json:"model"`
@@ -84,8 +85,8 @@ type Record struct {
 	Kept []string `json:"-"`
 	// Output is the end of nixlbench's output, if its table could not be parsed.
 	Output string `json:"output,omitempty"`
-	// OutputFiles lists the files with the complete output, which are next to the results
-	// file.
+	// OutputFiles lists the files with the run's output, up to 16 MiB each. They are next to
+	// the results file.
 	OutputFiles []string `json:"output_files,omitempty"`
 }
 
@@ -131,8 +132,8 @@ type Quantity struct {
 	Unit  string `json:"unit"`
 }
 
-// Nixlbench is the nixlbench of a record. Release is the release that the plan is for.
-// Alike lists the releases with the same flags as the installed program.
+// Nixlbench contains the nixlbench releases of a record. Release is the release that the
+// plan is for. Alike lists the releases with the same flags as the installed program.
 type Nixlbench struct {
 	Release string   `json:"release"`
 	Alike   []string `json:"alike,omitempty"`
@@ -260,7 +261,7 @@ func marshal(v any) ([]byte, error) {
 // (except secrets and group names), the content of the model, the content of
 // the configuration and the name of its file, the part of the model that the
 // plan is for, and the number of the repeat. Repeats are counted from 1; 0 means
-// all repeats of a point. It does not depend on where files are or how a value was set.
+// all repeats of a point. The hash does not depend on where files are or how values were set.
 func Hash(pl *plan.Plan, repeat int) string { return HashBy("", pl, repeat) }
 
 // HashBy is like Hash, but for a program that runs in place of nixlbench.

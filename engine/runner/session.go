@@ -56,11 +56,11 @@ type Session struct {
 	Ending  Ending
 	// Force starts runs even if memory or disk looks too small.
 	Force bool
-	// Cleanup removes the files that the runs create. With Reuse, they are removed only
-	// when the session is closed, so that later runs can use them again.
+	// Cleanup removes the files that the runs create. If Reuse is also set, they are removed
+	// only when the session is closed, so that later runs can use them again.
 	Cleanup, Reuse bool
-	// Journal saves the records, unless it is nil. KeepOutput saves the complete output
-	// of the runs in files next to the journal.
+	// Journal saves the records, unless it is nil. KeepOutput saves the output of the runs,
+	// up to 16 MiB each, in files next to the journal.
 	Journal    *Journal
 	KeepOutput bool
 	// Output receives nixlbench's output.
@@ -70,7 +70,7 @@ type Session struct {
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
-	// places caches the farthest server of each list of servers. machine decides where
+	// places caches the farthest server of each list of servers. machine determines where
 	// the servers are.
 	machine *machine
 	places  map[string]farthest
@@ -115,8 +115,8 @@ type Group struct {
 	Variable string
 }
 
-// Own reports whether kvbench generated the name, so that processes elsewhere cannot know
-// it yet.
+// Own reports whether kvbench generated the name. If so, processes elsewhere cannot know it
+// yet.
 func (g *Group) Own() bool { return g.Flag != "" && !g.Given && g.Variable == "" }
 
 // Run is a single run of a plan.
@@ -147,9 +147,9 @@ type Run struct {
 	facts nixlbench.Facts
 }
 
-// Local reports whether the command starts nixlbench on this machine rather than a
-// program that starts nixlbench elsewhere. Only a local nixlbench uses folders that
-// kvbench can examine.
+// Local reports whether the command runs nixlbench directly and therefore on this machine.
+// If not, it runs a program that may start nixlbench elsewhere. Only a local nixlbench uses
+// folders that kvbench can examine.
 func (s *Session) Local() bool { return len(s.Program) == 1 || s.InPlace != "" }
 
 // Prepare determines what a run needs, and its command. number is the run's number within
@@ -206,8 +206,8 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 	return r, builtin.Refuse(s.Schema, pl.Release, values)
 }
 
-// launch chooses how to start the run, unless the user chose. If the other side is on
-// another machine, kvbench starts only one process.
+// launch chooses how to start the run, unless the user has already chosen. If the other side
+// is on another machine, kvbench starts only one process.
 func (s *Session) launch(ctx context.Context, r *Run) error {
 	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
 	needs, err := r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts)
@@ -294,8 +294,8 @@ func (s *Session) rulesFor(pl *plan.Plan) (*nixlbench.Rules, error) {
 	return r, nil
 }
 
-// Shown returns the run's flags for display, with secrets masked unless
-// requested.
+// Shown returns the run's flags for display, with secrets masked unless the secrets argument
+// is true.
 func (r *Run) Shown(secrets bool) []fit.Flag {
 	if secrets {
 		return r.Flags
@@ -466,7 +466,7 @@ func reach(ctx context.Context, endpoints string) error {
 	return fmt.Errorf("cannot reach etcd at %s, which nixlbench processes use to find each other: %w", endpoints, err)
 }
 
-// attempt is one attempt to run a run's processes.
+// attempt contains the outcome of running a run's processes once.
 type attempt struct {
 	exits          []Exit
 	tables         []*nixlbench.Table
@@ -577,7 +577,7 @@ func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, a
 }
 
 // tell records the outcome of the processes, and returns the rule that excuses
-// their failure.
+// their failure, if there is one.
 func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.Excuse, error) {
 	shown := nixlbench.NewCommand(s.Program, r.Shown(false))
 	rec.Processes, rec.Rows, rec.Warnings = []ProcessResult{}, []nixlbench.Row{}, nil
@@ -663,7 +663,7 @@ func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	}
 	for i, e := range a.exits {
 		if e.Stopped && !e.OK() && rec.Status == "" {
-			rec.fail("%s did not exit after the other ended, and was stopped", r.name(i))
+			rec.fail("%s did not exit after another process ended, and was stopped", r.name(i))
 		}
 	}
 }

@@ -114,7 +114,7 @@ func TestSharedLink(t *testing.T) {
 }
 
 // TestAnswers checks the bandwidth and input length that meet a target time, the
-// transfer's share of the time to the first token, and the time including prefill.
+// transfer's share of the time to first token, and the time including prefill.
 func TestAnswers(t *testing.T) {
 	w := newWorld(t)
 	// 36 layers of 32,768 bytes for a page of 16 tokens are 1,179,648 bytes. 100 pages are

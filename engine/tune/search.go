@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// The first sample has a point for 1/sampled of the runs, but at most maxSample points.
+	// The first sample uses 1/sampled of the runs, but has at most maxSample points.
 	sampled, maxSample = 6, 64
 	// Each round of halving keeps 1/kept of the points.
 	kept = 4
-	// tries is how often a point is measured, at most, to decide on one step.
+	// tries is the maximum number of times that a point is measured to decide on one step.
 	tries = 2
 	// At the end, the best point and the default are measured repeats times each, if
 	// enough runs are left. Points that are hard to tell apart are measured up to
@@ -43,7 +43,8 @@ func (s *Search) Run(measure Measure) {
 	s.Done = tried && !s.Stopped
 }
 
-// Initial returns the points that the search measures first, in this order.
+// Initial returns the points that the search measures first, in this order. It draws them at
+// random, so calling it before Run changes the points that Run measures.
 func (s *Search) Initial() []Point {
 	list := []Point{s.Default().Point}
 	for _, p := range s.spread(min(s.options.MaxRuns/sampled, maxSample)) {
@@ -90,7 +91,7 @@ func (s *Search) halve() {
 	}
 }
 
-// flat reports whether the sample varies hardly more than repeated measurements of one
+// flat reports whether the sample varies little more than repeated measurements of one
 // point, which suggests that no knob matters.
 func (s *Search) flat() bool {
 	const enough, more = 8, 1.5
@@ -256,7 +257,8 @@ func (s *Search) challenge(t, best *Trial) bool {
 	}
 }
 
-// simplify resets each knob of a point to its default if that does not make the point worse.
+// simplify tries the default of each knob of a point. It then measures the point with all
+// the defaults that did not make it worse.
 func (s *Search) simplify(best *Trial) {
 	plain := best.Point
 	for k, knob := range s.Knobs {
@@ -318,8 +320,8 @@ func (s *Search) confirm(n int) {
 	}
 }
 
-// alternatives measures one other value of each knob of a point, unless it was measured
-// before. If the knob is not at its default, the other value is the default.
+// alternatives makes sure, if possible, that at least one other value of each knob of a
+// point has been measured. If a knob is not at its default, it tries the default first.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
 		if best.Point[k] != knob.Default {

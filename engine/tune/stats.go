@@ -42,7 +42,7 @@ func sampleOf(values []float64) sample {
 }
 
 // Change is a relative change with its 95% confidence interval. For example, 0.5 means 50%
-// more. Low and High are infinite if there are too few measurements to tell.
+// more. If there are too few measurements to tell, Low is -1 and High is infinite.
 type Change struct{ Mean, Low, High float64 }
 
 // Noise reports whether the interval includes 0, so that the change may be only noise.
@@ -52,7 +52,7 @@ func changeOf(mean, margin float64) Change {
 	return Change{math.Expm1(mean), math.Expm1(mean - margin), math.Expm1(mean + margin)}
 }
 
-// welch compares two samples by Welch's t test, in which the samples can have different
+// welch compares two samples by Welch's t test, which allows the samples to have different
 // variances.
 func welch(to, from sample) Change {
 	mean := to.mean - from.mean

@@ -39,7 +39,7 @@ type Knob struct {
 	Ordered bool
 }
 
-// Point is a combination of settings: the index of the value of each knob.
+// Point is a combination of settings. It contains the index of each knob's value.
 type Point []int
 
 func (p Point) key() string { return fmt.Sprint([]int(p)) }
@@ -68,7 +68,7 @@ const (
 // Measure measures a point. repeat is 1 for the first measurement of the point.
 type Measure func(p Point, repeat int) (value float64, outcome Outcome)
 
-// Options are the limits of a search.
+// Options are the options of a search.
 type Options struct {
 	Seed uint64
 	// MaxRuns is the maximum number of measurements.
@@ -107,7 +107,7 @@ type Search struct {
 	// Done reports whether the search was complete. If not, it reached a limit, was
 	// stopped, or had no usable point.
 	Done bool
-	// Flat reports whether the first sample varied hardly more than repeated measurements
+	// Flat reports whether the first sample varied little more than repeated measurements
 	// of one point. If so, the search did not try to improve the best point.
 	Flat bool
 	// Stopped reports whether a measurement stopped the search.
@@ -141,7 +141,7 @@ func Size(knobs []Knob) int {
 	return n
 }
 
-// Default returns the point with all knobs at their defaults.
+// Default returns the trial of the point with all knobs at their defaults.
 func (s *Search) Default() *Trial {
 	p := make(Point, len(s.Knobs))
 	for i, k := range s.Knobs {

@@ -12,7 +12,7 @@ import (
 // files already checked.
 type Checked struct {
 	Last   string            // the key of the last file reported
-	Failed bool              // whether a report contains an error
+	Failed bool              // whether any report so far contains an error
 	Over   map[string]string // messages about files that took too much time or memory, keyed by file
 	Alone  bool              // whether files are checked one at a time
 }

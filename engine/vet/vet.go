@@ -24,14 +24,14 @@ type Report struct {
 	Skipped string
 }
 
-// Files checks the files that words specify by name, folder or pattern, and passes a report
-// on each file to out, in order. Models may use architectures that are bundled, that are
-// in the folders dirs, or that any of the files define. Files that do not belong to
+// Files checks the files in words, which contains names, folders and patterns, and passes a
+// report on each file to out, in order. Models may use architectures that are bundled, that
+// are in one of the folders in dirs, or that any of the files define. Files that do not belong to
 // kvbench are skipped if they were found in a folder; if skip is set, they are skipped
 // even if they were specified by name.
 //
-// Files resumes an earlier run from its state, checked. The zero value of checked starts
-// from the beginning.
+// If checked is the state of an earlier run, Files resumes that run. With the zero value, it
+// starts from the beginning.
 func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {
@@ -205,7 +205,7 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 	if len(arch.Checks.Get()) == 0 {
 		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks against known results", arch.Name).About(diag.NoChecks, arch.Name).
 			WithHint("add checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
-		// With checks, the models in the checks would reveal overlapping groups.
+		// If there were checks, reading their models would reveal overlapping groups.
 		errs.Add(checker.Overlaps())
 	}
 	for i, c := range arch.Checks.Get() {

@@ -159,7 +159,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	return total == counts[runner.OK] && len(missing) == 0, nil
 }
 
-// tally returns a text with the number of results and of each outcome.
+// tally describes how many results there are, and how many have each outcome.
 func tally(counts map[runner.Status]int, total int) string {
 	text := fmt.Sprintf("%d results", total)
 	if total == 1 {

@@ -502,7 +502,7 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 		v := j.Config.Values[f.Var]
 		own, ok := settled[f.Var]
 		if !ok && !j.Planner.Given(f.Var, v) {
-			continue // the engine determines the value, but the plan fails before it does
+			continue // the engine would determine the value, but the plan failed first
 		}
 		if ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
 			list = append(list, ofEngine(f, own, v, read(f.Var), varies(j, f.Var))...)

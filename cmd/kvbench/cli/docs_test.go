@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -46,7 +47,7 @@ func TestDocs(t *testing.T) {
 	bin := t.TempDir()
 	// The documents' commands use the tests' own versions of these programs.
 	self, err := os.Executable()
-	for _, name := range []string{"kvbench", "nixlbench", "etcd", "kubectl", "docker"} {
+	for _, name := range []string{"kvbench", "etcd", "kubectl", "docker"} {
 		if err == nil {
 			err = os.Symlink(self, filepath.Join(bin, name))
 		}
@@ -62,10 +63,16 @@ func TestDocs(t *testing.T) {
 		t.Fatalf("no guides were found: %v", err)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
-	ran := 0
+	var ran atomic.Int64
 	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "FAKE_CLUSTER="+t.TempDir())
+	t.Cleanup(func() { // after all documents
+		if n := ran.Load(); n < 100 {
+			t.Errorf("only %d commands were run, so the test does not find all blocks", n)
+		}
+	})
 	for _, doc := range append(guides, "../../../README.md") {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
+			t.Parallel()
 			data, err := os.ReadFile(doc)
 			if err != nil {
 				t.Fatal(err)
@@ -79,7 +86,7 @@ func TestDocs(t *testing.T) {
 				if slices.ContainsFunc(notRun, func(p string) bool { return strings.HasPrefix(command, p) }) {
 					return "", nil
 				}
-				ran++
+				ran.Add(1)
 				cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "go run ./cmd/kvbench", "kvbench"))
 				cmd.Dir, cmd.Env = dir, env
 				if filepath.Base(doc) == "tune.md" {
@@ -126,9 +133,6 @@ func TestDocs(t *testing.T) {
 			}
 			t.Errorf("line %d of the document is\n  %s\nand should be\n  %s", i+1, was[i], is[i])
 		})
-	}
-	if ran < 100 {
-		t.Errorf("only %d commands were run, so the test does not find all blocks", ran)
 	}
 }
 

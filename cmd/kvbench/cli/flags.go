@@ -187,8 +187,8 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	return picked.Release, nil
 }
 
-// without returns the knobs except those for which others has a value that does not
-// come from a file.
+// without returns the knobs that others does not override. A knob in others overrides one
+// for the same flag if its value does not come from a file.
 func without(knobs, others []*config.Knob) []*config.Knob {
 	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
 		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })

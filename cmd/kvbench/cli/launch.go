@@ -136,7 +136,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 	return nil
 }
 
-// listed returns the name of each format and what it is for.
+// listed returns a list of the formats, with a description of each.
 func (f *flagSpec) listed(s *schema.Schema) string {
 	text := ""
 	for i, name := range f.values {
@@ -148,7 +148,8 @@ func (f *flagSpec) listed(s *schema.Schema) string {
 	return text
 }
 
-// finished returns a function that reports whether the --resume file contains a run.
+// finished returns a function that reports whether the --resume file contains a successful
+// result with a given hash. The function uses each result only once.
 func (a *app) finished(c *command) (func(hash string) bool, error) {
 	file, from, ok := c.value("resume")
 	if !ok {
@@ -183,7 +184,7 @@ func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 			if other, ok := options[name]; ok && other.Text() != v.Text() {
 				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s, but a job can have only one value", schema.LaunchSection, name,
 					diag.Printable(v.Text()), diag.Printable(other.Text()), diag.Printable(of[name].File)).
-					WithHint("set it with --%s, or write a job for each", a.schema.Field(schema.LaunchSection+"."+name).Flag)
+					WithHint("set it with --%s, or write a job for each configuration", a.schema.Field(schema.LaunchSection+"."+name).Flag)
 			}
 			options[name], of[name] = v, cfg
 		}

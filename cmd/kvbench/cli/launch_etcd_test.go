@@ -90,7 +90,7 @@ func TestLaunchEtcdDies(t *testing.T) {
 		syscall.Kill(j.etcdPID(), syscall.SIGKILL)
 	}()
 	j.ends("job", `^0001: done in [0-9]+ s\netcd failed during point 0002: see .*/0002 and .*/etcd\.log; the job ends\n$`, 60*time.Second)
-	want := "kvbench: point 0002 (QWEN3_8B): interrupted: the job ended, or has not reached the end of this run\njob: note: 2 results, 1 ok, 1 interrupted\n"
+	want := "kvbench: point 0002 (QWEN3_8B): interrupted: the job did not finish this run, or is still running\njob: note: 2 results, 1 ok, 1 interrupted\n"
 	if text, _ := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "job"); text != want {
 		t.Errorf("%s, want %s", text, want)
 	}

@@ -186,7 +186,7 @@ func TestLaunchSlurm(t *testing.T) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	collect("long", "kvbench: point 0002 (QWEN3_8B): interrupted: the job ended, or has not reached the end of this run\nlong: note: 2 results, 1 ok, 1 interrupted\n")
+	collect("long", "kvbench: point 0002 (QWEN3_8B): interrupted: the job did not finish this run, or is still running\nlong: note: 2 results, 1 ok, 1 interrupted\n")
 
 	// If etcd does not start, one clear line says so.
 	j.env = append(j.env, "FAKE_FAULT=")

@@ -65,7 +65,7 @@ func manPage(cmds []*command, date string) string {
 	}
 	m.macro("SH", "ENVIRONMENT")
 	m.tagged(envPrefix+"_FLAG", "Sets a flag, such as "+envPrefix+"_FORMAT for --format. The command line overrides it.")
-	m.tagged("HF_HUB_CACHE, HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE", "These have the same meaning as for the Hugging Face libraries.")
+	m.tagged("HF_HUB_CACHE, HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE", "These have the same meaning as in the Hugging Face libraries.")
 	m.tagged("NO_COLOR", "Disables colors.")
 	m.macro("SH", "EXIT STATUS")
 	m.tagged(fmt.Sprint(exitOK), "Success, possibly with warnings.")

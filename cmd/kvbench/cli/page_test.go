@@ -392,9 +392,9 @@ func TestPageFit(t *testing.T) {
 	for _, want := range []string{
 		`<tr><th scope="row">UCX</th><td class="n">5 us</td><td class="n">3.1 us</td><td class="n">42 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
 		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
-		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
+		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for starting and posting.
 		`<p class="big">For READ, use 64 I/Os of 1 MiB per request, backend UCX: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
-		`<p>About 11% of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
+		`<p>About 11% of the time is spent starting requests and posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %s", want)
@@ -504,7 +504,7 @@ func TestPlanPages(t *testing.T) {
 		// One head in 80 layers for 8,192 tokens is 320 MiB in 40,960 descriptors, which take
 		// 160.3 of the 500 ms.
 		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
-			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 32%", "320.0 MiB\n40,960",
+			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to first token: 32%", "320.0 MiB\n40,960",
 		}},
 		// 80 descriptors x 3.75 us, plus 41,943,040 bytes at 50 GB/s, take 300 + 839 us.
 		{"transfers", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4,8 --isl 1k..128kx2 --page_size 16,64 --contiguous_pages 1..all --link ib_ndr", 4, 4, []string{"The shortest time is 1.14 ms, with isl 1,024, decode_tp_size 8, page_size 16, contiguous_pages all."}},

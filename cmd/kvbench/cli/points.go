@@ -136,7 +136,7 @@ const maxPoints = 10_000
 
 // spread returns an item for each point if fields or nixlbench flags have several values. If
 // some points cannot be created, it returns the others along with an error. If nothing
-// has several values, it returns the original jobs and a nil sweep.
+// has several values, it returns the jobs unchanged and a nil sweep.
 func (a *app) spread(p *points, jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]

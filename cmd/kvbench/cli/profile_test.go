@@ -336,7 +336,7 @@ func TestProfileLingering(t *testing.T) {
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "FAKE_FAULT=target_stays")
 	out, err := cmd.CombinedOutput()
-	if exitCode(err) != 1 || !bytes.Contains(out, []byte("did not exit after the other ended, and was stopped")) || !bytes.Contains(out, []byte("16.925787")) {
+	if exitCode(err) != 1 || !bytes.Contains(out, []byte("did not exit after another process ended, and was stopped")) || !bytes.Contains(out, []byte("16.925787")) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progressTime is the minimum time between changes to the progress line of a sweep.
+// progressTime is the minimum time between updates of a progress line that shows counts.
 var progressTime = 200 * time.Millisecond // some tests use shorter times
 
 // progress shows the progress of a long command. On a terminal, the progress is in the
@@ -71,8 +71,8 @@ func (p *progress) plain(format string, args ...any) {
 	})
 }
 
-// print calls write to print something. On a terminal, the output appears above the
-// progress line.
+// print calls the function write, which prints something. On a terminal, the output
+// appears above the progress line.
 func (p *progress) print(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

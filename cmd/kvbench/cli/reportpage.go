@@ -7,14 +7,14 @@ import (
 )
 
 // resultsPageFlags returns the flags for results pages. They set the fields for the link, its
-// bandwidth, and the time to the first token.
+// bandwidth, and the time to first token.
 func (a *app) resultsPageFlags() []*flagSpec {
 	of := a.schema.Nixlbench.Runs.Get().Page
 	var flags []*flagSpec
 	for _, one := range []struct{ field, help string }{
 		{of.Link, "Link to compare a page's results with"},
 		{of.LinkRate, "Bandwidth to compare a page's results with, instead of a link's"},
-		{of.FirstToken, "Time to the first token to compare a page's results with"},
+		{of.FirstToken, "Time to first token to compare a page's results with"},
 	} {
 		f := a.schema.FieldOf(one.field)
 		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupOutput, help: one.help, aka: f.Aka, words: func() []string { return f.Words }}

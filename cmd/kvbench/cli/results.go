@@ -204,7 +204,8 @@ func (r *resultsRun) write(out []byte) error {
 	return err
 }
 
-// maxListed is the maximum size, in bytes, of the list that ls keeps to align its columns.
+// maxListed is the maximum size, in bytes, of the list that ls holds in memory to align its
+// columns.
 const maxListed = 64 << 20
 
 func (r *resultsRun) list() error {

@@ -18,6 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"kvbench/cmd/kvbench/cli"
+	cueschema "kvbench/cue"
+	"kvbench/engine/schema"
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f != nil {
 		f.Value.Set(strconv.Itoa(runtime.GOMAXPROCS(0) + 4))
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withNixlbench{m}, map[string]func(){
 		"kvbench": func() {
 			if limit, err := time.ParseDuration(os.Getenv(guardTime)); err == nil {
 				cli.SetGuardTime(limit)
@@ -45,11 +47,47 @@ func TestMain(m *testing.M) {
 			}
 			os.Exit(cli.Main(os.Args[1:]))
 		},
-		"nixlbench": fakeNixlbench,
-		"etcd":      fakeEtcd,
-		"kubectl":   fakeKubectl,
-		"docker":    fakeDocker,
+		"etcd":    fakeEtcd,
+		"kubectl": fakeKubectl,
+		"docker":  fakeDocker,
 	})
+}
+
+// withNixlbench runs the tests with a stand-in for nixlbench.
+type withNixlbench struct{ *testing.M }
+
+func (m withNixlbench) Run() int {
+	dir, err := os.MkdirTemp("", "kvbench")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = makeNixlbench(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the stand-in for nixlbench:", err)
+		return 1
+	}
+	os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return m.M.Run()
+}
+
+// makeNixlbench builds the stand-in, and writes the flags that it reads.
+func makeNixlbench(dir string) error {
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s", "-o", filepath.Join(dir, "nixlbench"), "./testdata/nixlbench")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		return err
+	}
+	var flags strings.Builder
+	for _, release := range s.Nixlbench.Releases {
+		for _, flag := range s.Nixlbench.FlagsOf(release) {
+			era := s.Nixlbench.FlagIn(flag, release)
+			fmt.Fprintf(&flags, "%s\t%s\t%s\t%s\n", release, flag.Name, era.Type, era.Default.Text())
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "flags"), []byte(flags.String()), 0o644)
 }
 
 // guardTime is the variable that sets how long work on one file may take.

@@ -257,8 +257,8 @@ func knobsOf(jobs []plan.Item) []*schema.Flag {
 	return list
 }
 
-// eachConfig returns one job for each model and configuration. The jobs that it omits
-// differ only in nixlbench flags.
+// eachConfig returns the first job for each model and configuration. The jobs that it omits
+// differ from that job only in nixlbench flags.
 func eachConfig(jobs []plan.Item) []plan.Item {
 	var list []plan.Item
 	for i, j := range jobs {

@@ -155,7 +155,7 @@ func (t *tuner) options(c *command) error {
 	return errs.Err()
 }
 
-// prepare plans the default and determines the settings to vary.
+// prepare plans the run with the default settings, and determines which settings to vary.
 func (t *tuner) prepare(c *command, release, from string) error {
 	given, err := t.knobs(c, release)
 	if err != nil {
@@ -545,7 +545,7 @@ func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner
 		return nil, err
 	}
 	if run.Launch == runner.LaunchSingle && run.Processes > 1 {
-		t.fatal = diag.Errorf(diag.Pos{}, "%v", errSides).WithHint("use an etcd server on this machine, or compare a few settings with '%s profile' on both", program)
+		t.fatal = diag.Errorf(diag.Pos{}, "%v", errSides).WithHint("use an etcd server on this machine, or compare a few settings with '%s profile' on both machines", program)
 		return nil, errSides
 	}
 	if t.session.Timeout == 0 && t.slowest > 0 {
@@ -580,7 +580,7 @@ func (t *tuner) refusal(err error) tune.Outcome {
 	return tune.Refused
 }
 
-// judge returns the measurement and the outcome of a run. what is a text that describes them.
+// judge returns the measurement and the outcome of a run. The string what describes both in words.
 func (t *tuner) judge(rec *runner.Record) (value float64, outcome tune.Outcome, what string) {
 	switch rec.Status {
 	case runner.OK:

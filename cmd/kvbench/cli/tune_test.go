@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kvbench/cmd/kvbench/cli/testdata/standin"
 )
 
 // tuned is the JSON that kvbench tune prints.
@@ -64,7 +66,7 @@ func at(settings map[string]any) float64 {
 		return int64(v)
 	}
 	api, _ := settings["posix_api_type"].(string)
-	return surfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
+	return standin.SurfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
 }
 
 // TestTuneSeeds checks that tune comes within 5% of the best bandwidth with a tenth of
@@ -77,7 +79,7 @@ func TestTuneSeeds(t *testing.T) {
 	if full() {
 		seeds = 20
 	}
-	best, points := surfaceBest()
+	best, points := standin.SurfaceBest()
 	if points != 1080 {
 		t.Fatalf("the surface has %d points, want 1080", points)
 	}

@@ -48,7 +48,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	var reporting sync.Mutex
 	last := a.checked.Last
 	a.guard.expires(func(over *diag.Diag, others int) {
-		reporting.Lock() // it stays locked, so that nothing else is reported
+		reporting.Lock() // the mutex stays locked, so that nothing else is reported
 		next := a.checked.Add(over, others)
 		if format == "json" {
 			last = "" // JSON is written only at the end, so nothing has been reported yet

@@ -1,4 +1,4 @@
-package cli_test
+package standin
 
 import (
 	"fmt"
@@ -8,11 +8,7 @@ import (
 	"strconv"
 )
 
-// If FAKE_SURFACE is a number, bandwidths follow a known surface with noise. The noise
-// depends only on FAKE_SURFACE and on how many runs there have been.
-
-// surfaceBatches, surfaceThreads and so on are the values of the settings for which the
-// surface is defined.
+// The values of the settings for which the surface is defined.
 var (
 	surfaceBatches = []int64{1, 4, 16, 64}
 	surfaceThreads = []int64{1, 2, 4, 8, 16, 32}
@@ -21,9 +17,9 @@ var (
 	surfaceQueues  = []int64{64, 256, 1024}
 )
 
-// surfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
+// SurfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
 // is at 16 blocks, 4 threads, a depth of 4 and URING.
-func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
+func SurfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	if threads == 32 {
 		return 0
 	}
@@ -43,20 +39,21 @@ func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	return v
 }
 
-// surfaceSuspect reports whether a run has a result that cannot be trusted. Such a result
+// isSuspect reports whether a run has a result that cannot be trusted. Such a result
 // is far above all others.
-func surfaceSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
+func isSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
 
-// surfaceBest returns the largest bandwidth of the surface, and the number of its points.
-func surfaceBest() (best float64, points int) {
+// SurfaceBest returns the largest bandwidth on the surface that can be trusted, and the number
+// of points on the surface.
+func SurfaceBest() (best float64, points int) {
 	for _, batch := range surfaceBatches {
 		for _, threads := range surfaceThreads {
 			for _, depth := range surfaceDepths {
 				for _, api := range surfaceAPIs {
 					for _, queue := range surfaceQueues {
 						points++
-						if !surfaceSuspect(batch, depth) {
-							best = max(best, surfaceAt(batch, threads, depth, api, queue))
+						if !isSuspect(batch, depth) {
+							best = max(best, SurfaceAt(batch, threads, depth, api, queue))
 						}
 					}
 				}
@@ -66,7 +63,9 @@ func surfaceBest() (best float64, points int) {
 	return best, points
 }
 
-// surface returns the bandwidth to print, or "" if there is no surface.
+// surface returns the bandwidth to print, or "" if FAKE_SURFACE is not a number. Bandwidths
+// follow a known surface with noise, which depends only on FAKE_SURFACE and on how many runs
+// there have been.
 func (f *fake) surface() string {
 	seed, err := strconv.ParseUint(os.Getenv("FAKE_SURFACE"), 10, 64)
 	if err != nil {
@@ -76,11 +75,11 @@ func (f *fake) surface() string {
 	os.WriteFile("runs", append(runs, 'x'), 0o644)
 	noise := rand.New(rand.NewPCG(seed, uint64(len(runs))))
 	batch, depth := f.number("max_batch_size"), f.number("pipeline_depth")
-	v := surfaceAt(batch, f.number("num_threads"), depth, f.values["posix_api_type"], f.number("posix_kernel_queue_size"))
+	v := SurfaceAt(batch, f.number("num_threads"), depth, f.values["posix_api_type"], f.number("posix_kernel_queue_size"))
 	if v == 0 {
 		f.die("pthread_create failed: Resource temporarily unavailable")
 	}
-	if surfaceSuspect(batch, depth) {
+	if isSuspect(batch, depth) {
 		fmt.Fprintln(os.Stderr, "Consistency check failed for iov 0:0\nConsistency check failed")
 		v = 900
 	}
