@@ -125,7 +125,9 @@ func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Com
 				continue
 			}
 			for _, u := range p.slots[r].uses {
-				sp.by[r] |= sp.by[u]
+				if !varies[r] { // a varying input has the same value in all frames
+					sp.by[r] |= sp.by[u]
+				}
 				union(sp.Reads(r), sp.Reads(u))
 			}
 		}

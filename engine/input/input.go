@@ -78,6 +78,27 @@ func Open(name string, watch Watch) (*File, error) {
 	return f, nil
 }
 
+// StdinName is the name of standard input in messages.
+const StdinName = "standard input"
+
+// Stdin returns standard input, which must be a regular file or a pipe.
+func Stdin(watch Watch) (*File, error) {
+	info, err := os.Stdin.Stat()
+	switch {
+	case err != nil:
+		return nil, wrong(StdinName, err)
+	case info.IsDir():
+		return nil, check(StdinName, info)
+	case !info.Mode().IsRegular() && !isPipe(info):
+		return nil, diag.Errorf(diag.Pos{File: StdinName}, "is neither a file nor a pipe").About(diag.File, "")
+	}
+	f := &File{file: os.Stdin, name: StdinName, work: Read, watch: watch}
+	if isPipe(info) {
+		f.work = Await
+	}
+	return f, nil
+}
+
 // Watched wraps an open file in a File whose reads are reported to the watch.
 func Watched(file *os.File, watch Watch) *File {
 	return &File{file: file, name: file.Name(), work: Read, watch: watch}

@@ -71,6 +71,9 @@ func (a *account) Arch() *schema.Architecture { return a.arch }
 // OfRanks reports whether the accounting is the rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
 
+// OfTransfers reports whether the plans are for transfers between the ranks on two sides.
+func (a *account) OfTransfers() bool { return a.transfers }
+
 // OfSlowest reports whether each plan is for the slowest pair of ranks in a transfer. Such
 // plans are not meant to be run.
 func (a *account) OfSlowest() bool { return a.slowest }
@@ -175,10 +178,10 @@ func (a *account) ofTransfers(name string) bool {
 // Elsewhere returns a hint on how to get a value that this accounting does not have.
 func (a *account) Elsewhere(name string) string {
 	switch {
-	case a.transfers && name == rankFact:
-		return "it does not exist for transfers between ranks"
 	case a.rank && a.ofTransfers(name):
 		return "it exists only for transfers between ranks, such as those with --decode_tp"
+	case a.transfers:
+		return "it does not exist for transfers between ranks"
 	case !a.rank && a.arch.Layers == nil:
 		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, a.arch.Name)
 	}

@@ -572,7 +572,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.transfers {
-		refs = append(refs, p.cache.pairing.refs()...)
+		refs = append(refs, p.cache.pairing.refs(p.slowest)...)
 	}
 	return append(refs, p.refs(names...)...)
 }

@@ -185,9 +185,10 @@ func (ds *declarations) linkTransfers() {
 }
 
 // refs returns references to the values that determine the pairs of ranks and their I/Os.
-func (p *pairing) refs() []formula.Ref {
+// If slowest is true, it omits the field that selects which plans to make.
+func (p *pairing) refs(slowest bool) []formula.Ref {
 	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
-	if p.pairs >= 0 {
+	if p.pairs >= 0 && !slowest {
 		refs = append(refs, p.pairs)
 	}
 	for _, f := range p.fields {
@@ -955,11 +956,15 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
 	for i := range l.stages {
 		st := &l.stages[i]
-		for j := range st.ios {
-			o := &st.ios[j]
+		counted := st
+		if l.slowest {
+			counted = st.like // only the first of several stages with the same I/Os was counted
+		}
+		for j := range counted.ios {
+			o := &counted.ios[j]
 			bytes, ios := o.each(all.requests)
 			t.Shapes = append(t.Shapes, Shape{
-				Source: st.number, Destination: st.to, Group: strings.Join(st.groups(o), "+"), Layers: st.layers(),
+				Source: st.number, Destination: st.to, Group: strings.Join(counted.groups(o), "+"), Layers: st.layers(),
 				Bytes: bytes, Descriptors: ios, DescriptorBytes: o.bytes, from: o.from,
 			})
 		}

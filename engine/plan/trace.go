@@ -163,8 +163,10 @@ func (t *tracer) addLayers(d *dependencies) {
 		return
 	}
 	d.inputs.Add(t.inputs(t.layerRefs()))
-	if t.rank {
-		d.others = append(d.others, stageFields...)
+	for _, name := range stageFields {
+		if t.rank && !(t.transfers && name == stageField) { // a transfer is from all stages
+			d.others = append(d.others, name)
+		}
 	}
 }
 

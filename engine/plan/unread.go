@@ -205,15 +205,22 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 }
 
 // instead returns the other fields that accept the same value and that the plan depends on.
+// It omits fields that accept the value only by chance, because their other values differ.
 func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
 		other := &r.schema.Fields[i]
-		if other != f && slices.Contains(other.Values(), value) && all.reads(other.Var) {
+		a, b := f.Values(), other.Values()
+		if other != f && slices.Contains(b, value) && (within(a, b) || within(b, a)) && all.reads(other.Var) {
 			list = append(list, other)
 		}
 	}
 	return list
+}
+
+// within reports whether b contains all values of a.
+func within(a, b []string) bool {
+	return !slices.ContainsFunc(a, func(value string) bool { return !slices.Contains(b, value) })
 }
 
 // otherWith returns the name of the architecture's other accounting if plans in that
@@ -263,7 +270,7 @@ func (r *unread) elsewhereWith(field string) map[string][]string {
 			continue
 		}
 		for _, rank := range []bool{false, true} {
-			other, err := Compile(r.schema, r.release, arch, Use{Rank: rank, Detail: true})
+			other, err := Compile(r.schema, r.release, arch, Use{Rank: rank, Detail: true, Transfer: r.transfers, Slowest: r.slowest})
 			if err == nil && other.tracer(everything).dependencies().reads(field) {
 				all[other.accounting()] = append(all[other.accounting()], arch.Name)
 			}

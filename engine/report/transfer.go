@@ -97,16 +97,23 @@ func (t *Transfer) time(us int64) string {
 	return fmt.Sprintf("%d us", us)
 }
 
+func descriptors(n int64) string {
+	if n == 1 {
+		return "1 descriptor"
+	}
+	return fmt.Sprintf("%d descriptors", n)
+}
+
 // conclusions writes the slowest pair, the numbers that the user asked for, and advice.
 func (t *Transfer) conclusions(w io.Writer) error {
 	s := t.Slowest
 	fmt.Fprintln(w)
 	if !t.Timed {
-		fmt.Fprintf(w, "Largest pair: %d > %d, %s in %d descriptors\n", s.Source, s.Destination, diag.Bytes(s.Bytes), s.Descriptors)
+		fmt.Fprintf(w, "Largest pair: %d > %d, %s in %s\n", s.Source, s.Destination, diag.Bytes(s.Bytes), descriptors(s.Descriptors))
 		fmt.Fprintln(w, "Advice: set --link or --bandwidth to see times and what would be faster")
 		return nil
 	}
-	fmt.Fprintf(w, "Slowest pair: %d > %d, %s for %s in %d descriptors\n", s.Source, s.Destination, t.time(s.Micros), diag.Bytes(s.Bytes), s.Descriptors)
+	fmt.Fprintf(w, "Slowest pair: %d > %d, %s for %s in %s\n", s.Source, s.Destination, t.time(s.Micros), diag.Bytes(s.Bytes), descriptors(s.Descriptors))
 	if slices.ContainsFunc(slices.Concat(t.Sources, t.Destinations), func(r transfer.RankLoad) bool { return r.Pairs > 1 }) {
 		fmt.Fprintf(w, "The times assume that the pairs of a rank do not share a link. If they do, the transfer takes %s.\n", t.time(t.SharedMicros))
 	}

@@ -89,7 +89,8 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 			errs.Add(about(j.Request, err))
 			continue
 		}
-		a.warnMissing(j, append(quantitiesOf(a.schema), lengthField), plan.Shown{Names: quantitiesOf(a.schema)})
+		shown := a.onlyQuantities(strings.Split(a.transferNames(c), ","))
+		a.warnMissing(j, append(quantitiesOf(a.schema), lengthField), plan.Shown{Names: shown})
 		for _, w := range t.Warnings {
 			a.print.Print(w)
 		}

@@ -88,6 +88,8 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 		why = "nothing that is shown depends on " + it
 	case plan.UseOf(j.Config).Rank && !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
 		why = "no layer of this model depends on " + it
+	case j.Planner.OfTransfers() && !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.With) > 0 }):
+		why = "nothing in the transfer depends on " + it
 	}
 	effect := verb + " no effect"
 	if first.Chooses {

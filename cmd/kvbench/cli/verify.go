@@ -29,12 +29,8 @@ func (a *app) verifyCmd() *command {
 	}
 }
 
-// stdinWord is the argument that means standard input. stdinFile is the file to open for
-// it.
-const (
-	stdinWord = "-"
-	stdinFile = "/dev/stdin"
-)
+// stdinWord is the argument that means standard input.
+const stdinWord = "-"
 
 func (a *app) verify(_ context.Context, c *command) error {
 	format, err := c.choice("format")
@@ -130,21 +126,29 @@ func (a *app) readLogs(names []string) (*enginelog.Log, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name == stdinWord {
-			name = stdinFile
-		}
-		a.awaits(name)
-		file, err := input.Open(name, a.guard.watch)
-		if err != nil {
-			return nil, err
-		}
-		err = reader.Read(name, file)
-		file.Close()
-		if err != nil {
+		if err := a.readLog(reader, name); err != nil {
 			return nil, err
 		}
 	}
 	return reader.Log()
+}
+
+func (a *app) readLog(reader *enginelog.Reader, name string) error {
+	if name == stdinWord {
+		a.takeSignals() // reading a pipe may take a while
+		file, err := input.Stdin(a.guard.watch)
+		if err != nil {
+			return err
+		}
+		return reader.Read(input.StdinName, file)
+	}
+	a.awaits(name)
+	file, err := input.Open(name, a.guard.watch)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return reader.Read(name, file)
 }
 
 // applyLog overrides configuration fields with values from a log, except fields that the
