@@ -54,7 +54,7 @@ func (a *app) results(_ context.Context, c *command) error {
 	format, err := c.choice("format")
 	errs.Add(err)
 	if !slices.Contains(resultsTasks, task) {
-		d := diag.Usagef("%q is not a task: expected one of %s", task, strings.Join(resultsTasks, ", "))
+		d := diag.Usagef("unknown subcommand %q: expected one of %s", task, strings.Join(resultsTasks, ", "))
 		if task == "" {
 			d = diag.Usagef("nothing to do: expected one of %s", strings.Join(resultsTasks, ", "))
 		}
