@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestEveryLayer checks, for every layer of every bundled model, that each table
-// contains all layers and that their bytes add up to what plans report.
+// TestEveryLayer checks, for every bundled model, that each table of layers contains all
+// layers, and that the layers' bytes add up to what plans report.
 func TestEveryLayer(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 // kernel is a queue in the Linux kernel.
 type kernel interface {
-	// submit submits n blocks of the batch, starting at index first, and returns how many
+	// submit submits blocks first to first+n-1 of the batch, and returns how many
 	// blocks the kernel accepted.
 	submit(first, n int64) (int64, error)
 	// reap waits until at least the given number of I/Os have ended. It then calls ended

@@ -100,7 +100,7 @@ func newRing(w *worker, inFlight int64) (queue, error) {
 	q.entries = unsafe.Slice((*ringEntry)(starts[2]), p.entries)
 	q.from, q.to = (*uint32)(unsafe.Add(end, p.end.head)), (*uint32)(unsafe.Add(end, p.end.tail))
 	q.events = unsafe.Slice((*ringEvent)(unsafe.Add(end, p.end.events)), p.events)
-	// The kernel takes the entries in the order of this list, which never changes.
+	// This list tells the kernel in which order to read the entries. It never changes.
 	order := unsafe.Slice((*uint32)(unsafe.Add(submit, p.submit.array)), p.entries)
 	for i := range order {
 		order[i] = uint32(i)

@@ -268,8 +268,8 @@ func (w *worker) repeat(n int64, timed bool) error {
 	return nil
 }
 
-// transfer reads or writes a block, except for its first done bytes, which have already been
-// transferred.
+// transfer reads or writes the part of a block that begins at offset done. The part before it
+// has already been transferred.
 func (w *worker) transfer(i, done int64) error {
 	n, err := 0, error(nil)
 	if w.of.write {

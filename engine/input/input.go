@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Work is a kind of work on a file that is reported to a [Watch].
+// Work is a kind of work on a file, as reported to a [Watch].
 type Work uint8
 
 // These are the kinds of work.
@@ -141,9 +141,9 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 	return names, nil
 }
 
-// Regular returns an error unless the file is a regular file or a folder, without opening it.
-// It is meant for files that the user did not name. It returns nil for a file that is missing
-// or cannot be examined.
+// Regular returns an error if a file is neither a regular file nor a folder. It does not open
+// the file. It returns nil if the file is missing or cannot be examined. Regular is meant for
+// files that the user did not name.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {

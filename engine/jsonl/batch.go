@@ -40,8 +40,7 @@ func (l *Lines) Batch(b *Batch) error {
 	return err
 }
 
-// Each calls f for each line. It passes the number of the line and whether its line end is
-// missing.
+// Each calls f with each line, the line's number, and whether the line end is missing.
 func (b *Batch) Each(f func(line []byte, number int, torn bool)) {
 	for _, at := range b.lines {
 		f(b.text[at.start:at.end:at.end], at.number, at.torn)

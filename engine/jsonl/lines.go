@@ -25,7 +25,7 @@ var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 // Lines reads text line by line.
 type Lines struct {
 	in io.Reader
-	// text is the text read so far. The part that starts at index at has not been returned yet.
+	// text contains the text read most recently, of which text[at:] has not been returned yet.
 	text []byte
 	at   int
 	err  error // io.EOF at the end of the text, or another error from in

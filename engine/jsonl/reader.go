@@ -241,8 +241,8 @@ func (r *Reader) skipAll(begin, end byte) {
 	}
 }
 
-// simple returns the index after the string that begins at index at. It returns 0 if there is
-// no string or if it contains escapes.
+// simple returns the index after the string that begins at r.text[at]. It returns 0 if there
+// is no string or if the string contains escapes.
 func (r *Reader) simple(at int) int {
 	if at >= len(r.text) || r.text[at] != '"' {
 		return 0
@@ -313,7 +313,7 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 	}
 }
 
-// plain returns the index of the first character, starting at index at, that does not represent
+// plain returns the index of the first character at or after text[at] that does not represent
 // itself in strings. Parsing spends most of its time here, so plain checks eight characters at
 // once: the lowest bit set in special is the highest bit of the first such character.
 func plain(text []byte, at int) int {

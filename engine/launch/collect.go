@@ -75,10 +75,10 @@ func workDir() string {
 	return dir
 }
 
-// Collect completes the record of every point that has logs, and then calls each with the
-// point's entry, in the order of the manifest. If l contains all logs of the job, Collect
-// returns the IDs of the points without logs. If a point was run several times, Collect uses
-// its last run.
+// Collect completes the record of every point that has logs, and then calls the function
+// each with the point's entry, in the order of the manifest. If l contains all logs of the
+// job, Collect returns the IDs of the points without logs. If a point was run several times,
+// Collect uses its last run.
 func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
 	name := filepath.Join(l.Dir, ManifestName)
 	f, err := input.Open(name, l.watch)

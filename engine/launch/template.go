@@ -137,7 +137,7 @@ func (w *walker) list(l *parse.ListNode) error {
 	return nil
 }
 
-// isEqualSign reports whether a node is text that begins with an equal sign.
+// isEqualSign reports whether a node is text that begins with a space and an equal sign.
 func isEqualSign(n parse.Node) bool {
 	text, ok := n.(*parse.TextNode)
 	return ok && strings.HasPrefix(string(text.Text), " =")

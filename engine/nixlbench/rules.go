@@ -316,8 +316,8 @@ func (g Group) set(f *fit.Flag) {
 // Meet adds the values that let the run's processes find each other to the plan's flags.
 // It returns all flags, and the flag that names the group of the processes, or nil if
 // there is no such flag. It does not change values set by the user, except that it may
-// append the run's number to the group's name. If in is not nil, it sets only flags that
-// the installed program has.
+// append the run's number to the group's name. If in, the installed program, is not nil,
+// Meet sets only flags that the program has.
 func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit.Flag, *fit.Flag, error) {
 	var errs diag.List
 	for _, m := range r.bench.Runs.Get().Meetings {

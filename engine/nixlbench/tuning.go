@@ -96,9 +96,10 @@ func (s *Setting) Ordered() bool { return s.Flags[0].IsNumber() }
 
 // Settings returns the settings to vary in a plan: the settings in the data that have
 // several values and that the user did not fix, and the flags that the user set to
-// several values. The default of each setting is its value in the plan. If in is not nil,
-// a setting in the data is used only if the installed program has its flags. If builtin is
-// true, only flags that affect the I/O of kvbench's own program can be varied.
+// several values. The default of each setting is its value in the plan. If in, the
+// installed program, is not nil, a setting in the data is used only if the program has its
+// flags. If builtin is true, only flags that affect the I/O of kvbench's own program can be
+// varied.
 func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed, builtin bool) ([]Setting, error) {
 	var list []Setting
 	var errs diag.List

@@ -16,8 +16,7 @@ import (
 )
 
 // setting is a value that helps identify a plan. label is the heading of its column in text
-// output, key is its name in output for programs, and of is the name under which records hold
-// it.
+// output, key is its name in output for programs, and of is its name in records.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -40,7 +39,7 @@ func settingsOfFlags(flags []*schema.Flag) []setting {
 	return list
 }
 
-// NamesOf returns the names under which records hold the values of nixlbench flags.
+// NamesOf returns the names that the values of nixlbench flags have in records.
 func NamesOf(flags []*schema.Flag) []runner.Name {
 	names := make([]runner.Name, len(flags))
 	for i, f := range flags {

@@ -20,7 +20,7 @@ type cost struct {
 	together bool
 }
 
-// Limits on fits.
+// These limits decide which fits are used.
 const (
 	leastPoints = 4
 	maxCostErr  = 0.25

@@ -59,8 +59,8 @@ func rowColumns(s *schema.Schema) []column {
 }
 
 // NewListing returns a listing with these columns, or with the default columns if columns is
-// nil. It shows only the rows that meet all the conditions in only. A condition consists of a
-// column name and the value that the column must have. files is the number of files that the
+// nil. A row is shown if it meets all conditions in the only parameter. A condition consists of
+// a column name and the value that the column must have. files is the number of files that the
 // results come from.
 func NewListing(s *schema.Schema, columns []string, only [][2]string, files int) *Listing {
 	all := rowColumns(s)

@@ -14,7 +14,7 @@ import (
 )
 
 // Err returns an error if any verdict makes the comparison fail, or if nothing was
-// compared. now and base are the names of the files.
+// compared. now and base are the names of the results file and the baseline file.
 func (j *Judged) Err(now, base string) error {
 	at := diag.Pos{File: now}
 	switch bad := j.count(Regression) + j.count(Broken); {

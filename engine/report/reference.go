@@ -239,7 +239,8 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith lists the backends and other flags with which nixlbench reads a flag.
+// readWith describes when nixlbench reads a flag: with which backends, and with which other
+// flags.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))

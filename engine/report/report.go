@@ -119,7 +119,7 @@ func fileText(pl *plan.Plan) string {
 	return diag.Printable(pl.Request.Config.File)
 }
 
-// Header writes the lines of a view between two rules.
+// Header writes the lines of a view between two horizontal rules.
 func Header(w io.Writer, view schema.View, pl *plan.Plan) error {
 	fmt.Fprintln(w, rule)
 	if err := Rows(w, view, pl); err != nil {

@@ -711,7 +711,8 @@ type costFit struct {
 	cost   *cost
 	why    string
 	points int
-	// most is the largest number of I/Os per request; lo and hi limit the I/O size.
+	// most is the largest number of I/Os per request. lo and hi are the smallest and the
+	// largest I/O size.
 	most, lo, hi float64
 }
 

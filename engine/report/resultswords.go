@@ -30,8 +30,8 @@ func microsOf(us float64) string {
 	return threeDigits(us) + " us"
 }
 
-// threeDigits formats a number with at most three significant digits, or as a whole number if
-// it has more digits.
+// threeDigits formats a number with at most three significant digits, or with all digits of
+// its integer part if there are more.
 func threeDigits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'f', -1, 64)
@@ -41,7 +41,7 @@ func threeDigits(x float64) string {
 	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
-// bytesOf formats a number of bytes with at most three significant digits.
+// bytesOf formats a number of bytes in a suitable unit, such as MiB.
 func bytesOf(x float64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	i := 0
@@ -709,7 +709,7 @@ func (b *resultsPage) overLink() string {
 		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
 }
 
-// once reports whether the compared points and their baselines were measured once each.
+// once reports whether the compared points and their baselines were each measured only once.
 func (b *resultsPage) once() bool {
 	return !slices.ContainsFunc(b.points, func(p *pagePoint) bool {
 		return p.get(keyRatio) > 0 && (len(p.line.rows) > 1 || len(p.base.rows) > 1)
@@ -756,7 +756,8 @@ func (b *resultsPage) change(recommended []string) webpage.Part {
 	return part
 }
 
-// drops returns the points that are slower than the baseline, slowest first.
+// drops returns the points that are slower than the baseline by more than sameAs, in order of
+// their ratios to the baseline.
 func (b *resultsPage) drops() []*pagePoint {
 	var list []*pagePoint
 	for _, p := range b.points {

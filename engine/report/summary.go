@@ -49,8 +49,8 @@ func Summary(w io.Writer, view schema.View, flags []*schema.Flag, measures []sch
 	return table(w, "text", func(row func(...string)) { summaryRows(shown, measures, points, nil, row) })
 }
 
-// ranked adds rows to a view: those that identify a rank, if any of the points is for one rank,
-// and the row of measuredBy.
+// ranked adds rows to a view: the rows that identify a rank, if any of the points is for one
+// rank, and the row that measuredBy adds, if any.
 func ranked(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
@@ -212,9 +212,9 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios calls row for each row of a comparison in text or Markdown: each measure with its
-// ratio to the baseline and, if the ratio varies between runs, the smallest and largest
-// ratio.
+// ratios calls the function row for each row of a comparison in text or Markdown. A row has
+// each measure with its ratio to the baseline and, if the ratio varies between runs, the
+// smallest and largest ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -623,8 +623,8 @@ func shownStatus(p Point) string {
 // literally escapes a name that Markdown would treat as an HTML element.
 var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
-// table writes the rows that the function each produces. The first row is the heading. The
-// function may be called twice, because table does not store the rows.
+// table writes rows as a table. The function each produces the rows, of which the first is the
+// heading. It may be called twice, because table does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)
 	switch format {

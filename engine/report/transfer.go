@@ -199,7 +199,8 @@ func (t *Transfer) answers() ([]answer, error) {
 	return list, nil
 }
 
-// rateText formats a required bandwidth. It rounds up, because less would not be enough.
+// rateText formats a required bandwidth. It rounds up, because a lower bandwidth would not be
+// enough.
 func rateText(n int64) string {
 	if n == 0 {
 		return "none, because the descriptors by themselves take longer"

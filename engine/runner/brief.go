@@ -490,7 +490,8 @@ func (b *Briefs) processes() []uint32 {
 	return slices.Clip(list)
 }
 
-// word returns the number of a command's word. A new word gets a new number.
+// word returns the number that represents a word in saved commands. A new word gets a new
+// number.
 func (b *Briefs) word(word string) uint32 {
 	n, ok := b.wordAt[word]
 	if !ok {

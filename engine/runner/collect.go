@@ -158,7 +158,8 @@ func (s *Session) planOf(rec *Record) (*plan.Plan, error) {
 	return pl, nil
 }
 
-// eachLine reads text line by line, and cuts off long lines in the same way as Start.
+// eachLine calls f for each line of the text. If a line is longer than 64 KiB, f gets only the
+// beginning of the line.
 func eachLine(r io.Reader, f func(line []byte, ended bool)) error {
 	if r == nil {
 		return nil

@@ -251,7 +251,7 @@ func (f *madeFile) remove(start time.Time) error {
 	f.release()
 	info, err := f.folder.lstat(f.name)
 	if err != nil || !os.SameFile(info, f.info) {
-		return nil // the file no longer exists
+		return nil // the file has been removed or replaced
 	}
 	if file, err := f.folder.root.Open(f.name); err == nil {
 		defer file.Close()

@@ -22,7 +22,7 @@ import (
 type Journal struct {
 	file *os.File
 	name string
-	// done contains the results in the file, keyed by hash.
+	// done contains the places of the unused successful results in the file, keyed by hash.
 	done map[string][]place
 	// regular reports whether the file is a regular file. Only regular files can be
 	// repaired, locked, and synced; pipes and devices cannot.
@@ -174,7 +174,7 @@ type place struct {
 	length int
 }
 
-// read finds the results that are already in the file, and their locations.
+// read records the places of the successful results that are already in the file.
 func (j *Journal) read(in io.ReaderAt) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, 1<<62))
 	bad := strangers{name: j.name, hint: "such lines do not count as completed runs"}
@@ -328,8 +328,8 @@ func (j *Journal) isThere() error {
 	return nil
 }
 
-// rescue passes this command's results to Rescue: first those in the file, then line. The
-// open handle can read the file even after it was removed.
+// rescue passes this command's results to Rescue: first the results in the file, then the
+// result in line. The open handle can read the file even after the file was removed.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {

@@ -54,7 +54,7 @@ type Line struct {
 type Exit struct {
 	Code   int    // -1 if the process has no exit code
 	Signal string // the signal that killed the process, or ""
-	// Err is set if the process could not be started.
+	// Err is set if the process could not be started, or if waiting for it failed.
 	Err error
 	// Stopped reports whether kvbench stopped the process.
 	Stopped bool

@@ -53,7 +53,8 @@ type Record struct {
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
-	// Notes contains notes about the run. The last Quiet notes are recorded but not printed.
+	// Notes contains notes about the run. Quiet is the number of notes at the end of Notes
+	// that are recorded but not printed.
 	Notes []string `json:"notes,omitempty"`
 	Quiet int      `json:"-"`
 

@@ -56,8 +56,8 @@ type Session struct {
 	Ending  Ending
 	// Force starts runs even if memory or disk looks too small.
 	Force bool
-	// Cleanup removes the files that the runs create. With Reuse, they are removed only
-	// when the session is closed, so that later runs can use them again.
+	// Cleanup removes the files that the runs create. If Reuse is also set, they are removed
+	// only when the session is closed, so that later runs can use them again.
 	Cleanup, Reuse bool
 	// Journal saves the records, unless it is nil. KeepOutput saves the output of the runs,
 	// up to 16 MiB each, in files next to the journal.
@@ -147,9 +147,9 @@ type Run struct {
 	facts nixlbench.Facts
 }
 
-// Local reports whether the command runs nixlbench itself, and so on this machine. If not,
-// it runs a program that may start nixlbench elsewhere. Only a local nixlbench uses folders
-// that kvbench can examine.
+// Local reports whether the command runs nixlbench directly and therefore on this machine.
+// If not, it runs a program that may start nixlbench elsewhere. Only a local nixlbench uses
+// folders that kvbench can examine.
 func (s *Session) Local() bool { return len(s.Program) == 1 || s.InPlace != "" }
 
 // Prepare determines what a run needs, and its command. number is the run's number within

@@ -37,9 +37,9 @@ const maxPool = 8 << 20
 var errEnough = errors.New("no results")
 
 // Each reads a results file in parallel. It calls read for every result, together with
-// the line that contains it. After all results of a part have been read, it calls each
-// for that part, in the order of the file. It records problems with other lines in res.
-// The returned error is about the file as a whole.
+// the line that contains it. After all results of a part have been read, it calls the
+// function each for that part. Parts are in the order of the file. Each records problems
+// with other lines in res. The returned error is about the file as a whole.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -121,7 +121,7 @@ func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream
 		batches: make(chan *jsonl.Batch, 2*n), outs: make(chan *[]byte, 2*n)}
 }
 
-// run reads all parts, and calls each for them in order.
+// run reads all parts, and calls the function each for every part, in order.
 func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.split(lines) })

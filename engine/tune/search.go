@@ -91,7 +91,7 @@ func (s *Search) halve() {
 	}
 }
 
-// flat reports whether the sample varies hardly more than repeated measurements of one
+// flat reports whether the sample varies little more than repeated measurements of one
 // point, which suggests that no knob matters.
 func (s *Search) flat() bool {
 	const enough, more = 8, 1.5

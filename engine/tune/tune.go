@@ -107,7 +107,7 @@ type Search struct {
 	// Done reports whether the search was complete. If not, it reached a limit, was
 	// stopped, or had no usable point.
 	Done bool
-	// Flat reports whether the first sample varied hardly more than repeated measurements
+	// Flat reports whether the first sample varied little more than repeated measurements
 	// of one point. If so, the search did not try to improve the best point.
 	Flat bool
 	// Stopped reports whether a measurement stopped the search.

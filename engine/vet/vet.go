@@ -205,7 +205,7 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 	if len(arch.Checks.Get()) == 0 {
 		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks against known results", arch.Name).About(diag.NoChecks, arch.Name).
 			WithHint("add checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
-		// With checks, the models in the checks would reveal overlapping groups.
+		// If there were checks, reading their models would reveal overlapping groups.
 		errs.Add(checker.Overlaps())
 	}
 	for i, c := range arch.Checks.Get() {

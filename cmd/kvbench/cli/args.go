@@ -18,9 +18,9 @@ const minPrefix = 4
 // accepts words. given contains the names of the flags that were found.
 //
 // normalize reports all errors, not just the first. If args ask for help, it returns an
-// error that wraps [flag.ErrHelp]. If this command does not have a flag, others returns
-// the name of a command that does, or "". For some names that no command has, lacks
-// returns a hint.
+// error that wraps [flag.ErrHelp]. The function others returns the name of another command
+// that has a flag, or "". The function lacks returns a hint for some flags that no command
+// has.
 func normalize(args []string, flags []*flagSpec, takesWords bool, others, lacks func(name string) string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
 	var rest []string

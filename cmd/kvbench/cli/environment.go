@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// ofTests lists variables that only the tests read. The names do not contain the prefix.
+// ofTests lists variables that only the tests read. The names in the list omit the prefix.
 var ofTests = []string{"UPDATE", "FULL", "PYTHON_TOOL"}
 
 // noteEnvironment prints a note on each variable that has kvbench's prefix but does not

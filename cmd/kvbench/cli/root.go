@@ -136,8 +136,8 @@ func (a *app) takeSignals() {
 			for interrupts := 0; ; {
 				sig := <-signals
 				// End at once, because the command may be waiting for a file that never
-				// arrives. A command that runs processes ends gracefully instead, so that
-				// it can stop them first.
+				// arrives. Some commands end gracefully instead, for example to stop the
+				// processes that they run.
 				if !a.graceful.Load() {
 					a.leave(exitInterrupted)
 				}
@@ -157,7 +157,8 @@ func (a *app) endsGracefully() {
 }
 
 // awaits is called before files are read. It installs the signal handler at once if
-// reading may take a while, so that an early interrupt returns kvbench's own exit code.
+// reading may take a while, so that kvbench exits with its own exit code even if it is
+// interrupted early.
 func (a *app) awaits(files ...string) {
 	if len(files) == 1 {
 		if info, err := os.Stat(files[0]); err != nil || info.Mode().IsRegular() {

@@ -43,7 +43,8 @@ func SurfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 // is far above all others.
 func isSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
 
-// SurfaceBest returns the largest bandwidth of the surface, and the number of its points.
+// SurfaceBest returns the largest bandwidth on the surface that can be trusted, and the number
+// of points on the surface.
 func SurfaceBest() (best float64, points int) {
 	for _, batch := range surfaceBatches {
 		for _, threads := range surfaceThreads {
