@@ -29,8 +29,7 @@ type Axis struct {
 }
 
 // axisItem is one value of an axis while the axis is being read. If checked is true, the
-// value needs no check, because it lies inside a range and the ends of the range are
-// checked.
+// value needs no check, because it lies within a range whose ends are checked.
 type axisItem struct {
 	data.Value
 	origin  data.Origin
@@ -197,8 +196,8 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	return r.axis, r.err
 }
 
-// HasSeveral reports whether an override that may have only one value contains a list or
-// range of numbers, or a list of known words.
+// HasSeveral reports whether an override that must be a single value is a list or range of
+// numbers, or a list of known words.
 func (l *Loader) HasSeveral(o Override) bool {
 	f := l.schema.Field(o.Path)
 	if f == nil || o.Axis {

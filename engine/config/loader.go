@@ -379,7 +379,7 @@ func (l *Loader) flagPath(flag string) string {
 }
 
 // alias returns the path of the field whose flag has the given name, or of the field that
-// has this name in another program. If there is no such field, path is "" and hint may
+// another program calls by this name. If there is no such field, path is "" and hint may
 // explain why.
 func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {

@@ -30,7 +30,7 @@ const (
 // limits contains the maximum number of values in a file, in a list, and in a mapping.
 type limits struct{ values, list, mapping int }
 
-// CUE needs quadratic time for long lists and large mappings. Mappings in data files may be
+// CUE takes quadratic time for long lists and large mappings. Mappings in data files may be
 // larger, because only their known keys are passed to CUE.
 var (
 	cueLimits  = limits{100_000, 10_000, 10_000}

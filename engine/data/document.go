@@ -23,8 +23,8 @@ type Leaf struct {
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant lists the known keys that the author of the file most likely meant by unknown
-	// keys.
+	// Meant lists the keys that unknown keys in the file were most likely meant to be. Such
+	// keys are not reported as missing.
 	Meant []string
 	// Sections contains the positions of the keys that contain other keys.
 	Sections map[string]diag.Pos

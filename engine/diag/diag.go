@@ -336,7 +336,7 @@ func Cause(err error) error {
 // Printer prints diagnostics to W.
 type Printer struct {
 	W io.Writer
-	// Program is printed before messages that have no position.
+	// Program is the program name to print before messages that have no position.
 	Program string
 	// Dir is a folder. The names of files inside it are printed relative to it.
 	Dir string

@@ -94,7 +94,7 @@ func NewReader(s *schema.Schema) (*Reader, error) {
 	return r, nil
 }
 
-// Read reads a log. In messages, the log is called name.
+// Read reads a log. name identifies the log in messages.
 func (r *Reader) Read(name string, log io.Reader) error {
 	if r.first == "" {
 		r.first = name

@@ -236,8 +236,8 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns one finding for each check name, if a check with that name applies. If a
-// check compares every line, its finding is for the first line that differs.
+// findings returns one finding for each check name for which a check applies. If a check
+// compares every line, its finding is for the first line that differs.
 func (v *verifier) findings() []Finding {
 	var list []Finding
 	for i := range v.logs.Checks {

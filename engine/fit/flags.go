@@ -132,7 +132,7 @@ func (f *Flag) Fixed() string {
 	return "the smallest value that fits"
 }
 
-// Source is a source of flag values.
+// Source describes where a flag's value comes from.
 type Source uint8
 
 // The sources of a flag's value.

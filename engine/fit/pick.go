@@ -17,7 +17,7 @@ type Wanted struct {
 	Origin data.Origin
 }
 
-// Picked is the release that [PickRelease] picked.
+// Picked is the result of [PickRelease].
 type Picked struct {
 	Release string
 	// Note explains why the release is not the default one, or is nil if it is.

@@ -107,13 +107,13 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, comp
 	return r
 }
 
-// names lists the flags, and the formulas that other formulas may read.
+// names lists the names of the flags and of the formulas that other formulas may read.
 func (r *Release) names() []string {
 	return slices.Concat(schema.Keys(r.bench.Flags), schema.Keys(r.bench.Let))
 }
 
-// declare declares the flag or formula with a name, if there is one. It also returns the
-// flag, unless the release does not have it.
+// declare declares the flag or formula with the given name, if there is one. For a flag, it
+// returns the flag and its era, which is nil if the release does not have the flag.
 func (r *Release) declare(scope *formula.Scope, name string, computed map[string]schema.Formula) (*schema.Flag, *schema.FlagEra) {
 	f := r.bench.Flags[name]
 	if f == nil {

@@ -108,7 +108,7 @@ func (c *compiler) declareOne(d *decl) Ref {
 	return r
 }
 
-// lookup finds the slot for a name. It declares the name first if it is a spare one.
+// lookup finds the slot for a name. If the name is a spare one, lookup first declares it.
 func (c *compiler) lookup(name string) (Ref, bool) {
 	if r, ok := c.p.names[name]; ok || c.spares == nil {
 		return r, ok
@@ -134,8 +134,8 @@ func (c *compiler) add(s slot, want Kind) Ref {
 	return r
 }
 
-// parse finds the slots that each formula uses, including those of spare names that are
-// declared meanwhile.
+// parse finds the slots that each formula uses. If this declares spare names, it also finds
+// the slots that their formulas use.
 func (c *compiler) parse() {
 	for r := 0; r < len(c.p.slots); r++ {
 		c.parseSlot(Ref(r))

@@ -14,7 +14,7 @@ import (
 //
 // The facts of kvbench's own formulas are part of its snapshot; see [Program.EachFacts].
 // Facts are encoded as a letter for the formula's kind, followed by a letter and a number
-// for each name in the order of first use. The letter is for the kind of the name, and
+// for each name in the order of first use. That letter represents the kind of the name, and
 // the number is the offset of the name in the text. An example is "bA0b13".
 type Facts string
 

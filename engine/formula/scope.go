@@ -118,9 +118,10 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }
 
-// Spare provides names that become part of the program only if a formula reads them. If
-// there is such a name, declare declares it in a scope with [Scope.Default] or
-// [Scope.Formula]; names lists all of them. They cannot be declared again.
+// Spare adds spare names, which become part of the program only if a formula reads them. If
+// a name is a spare one, the declare function declares it in a scope with [Scope.Default] or
+// [Scope.Formula]. The names function lists all spare names. It is an error to declare one of
+// these names in any other way.
 func (s *Scope) Spare(declare func(s *Scope, name string), names func() []string) {
 	s.spares = &spares{declare, names}
 }

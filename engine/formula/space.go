@@ -11,7 +11,7 @@ import (
 // are computed only once and shared by all frames.
 //
 // Some inputs can vary; see [Space.Vary]. A value is reused until an input that it depends
-// on varies. Evaluating values again does not allocate memory.
+// on changes. Evaluating values again does not allocate memory.
 type Space struct {
 	p        *Program
 	base     *Frame

@@ -260,7 +260,7 @@ func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	return list
 }
 
-// Repos lists the repositories in the cache that have a file, each in the form
+// Repos lists the repositories in the cache that contain the named file, each in the form
 // that [Parse] accepts.
 func (h *Hub) Repos(name string) []string {
 	folders, _ := os.ReadDir(h.Cache)

@@ -20,8 +20,8 @@ const (
 )
 
 // program contains the rules of a family and the common rules, compiled for one
-// configuration. The configuration's fields determine which formulas have a value, and of
-// which kind.
+// configuration. The configuration's fields determine which formulas have a value, and the
+// kinds of these values.
 type program struct {
 	*Config
 	family Family
@@ -243,8 +243,8 @@ func (p *program) origin(refs ...formula.Ref) data.Origin {
 }
 
 // firstField returns the first field that a formula reads, directly or through other
-// formulas, or nil if there is none. seen contains the formulas that have been searched
-// already.
+// formulas, or nil if there is none. seen contains the formulas that have already been
+// searched.
 func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field {
 	for _, part := range p.Parts(ref) {
 		if seen[part] {

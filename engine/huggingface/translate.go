@@ -36,8 +36,8 @@ type Family struct {
 type Translation struct {
 	*data.Document
 	Notes diag.List
-	// Doubts contains warnings about the defaults of configuration fields, keyed by the
-	// path of the field.
+	// Doubts contains warnings about the defaults of configuration fields, keyed by field
+	// path.
 	Doubts map[string]diag.List
 
 	fields map[string][]string // the fields that each parameter is computed from
@@ -200,7 +200,7 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 // perLayer checks the lists and strings from which a parameter's rules read one entry per
 // layer. It returns an error if there are more entries than the model has layers, or if a
 // list is empty and therefore a later rule was used. It does not check for lists that are
-// too short, because then the formula fails. counts is the rule that was used.
+// too short, because they make the formula fail. counts is the rule that was used.
 func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
 	for i := range rules {
 		r := &rules[i]

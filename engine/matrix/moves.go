@@ -38,7 +38,7 @@ type Mover struct {
 	planner *plan.Planner
 	request *plan.Request
 	kept    map[length][]Move
-	size    int // the number of moves in kept
+	size    int // the number of cached moves
 }
 
 // length identifies a list of moves by the number of tokens and by the destination group,

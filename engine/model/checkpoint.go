@@ -38,7 +38,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 				m.Doubts[f.Var] = doubts
 			}
 		}
-		// The documented accounting is meant only for the parameter files in its examples.
+		// The kvbench accounting is meant only for the parameter files in the documented examples.
 		if m.Arch.Layers != nil && m.Arch.Accounting() != schema.AccountingRank {
 			m.Defaults[schema.AccountingVar] = data.Fact{Value: formula.Text(schema.AccountingRank), Origin: data.Origin{Kind: data.FromModel, Pos: diag.Pos{File: file}}}
 		}

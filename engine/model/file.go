@@ -58,9 +58,9 @@ type File struct {
 }
 
 // Open reads a file and determines its kind from its keys. A results file is not parsed.
-// met reports whether the file was found in a folder rather than named by the user. Files
-// that were found often belong to other programs. Problems in such files are not errors,
-// and Open does not evaluate their CUE.
+// met reports whether the file was found in a folder rather than named by the user. A file
+// that was found may belong to another program. In that case, problems in the file are not
+// errors, and Open does not evaluate its CUE.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })

@@ -141,8 +141,8 @@ func (a *account) detailOf(q *schema.Quantity) schema.Formula {
 	return q.Detail
 }
 
-// facts returns the names of the facts about a rank's I/Os or, in a transfer, the I/Os of a
-// pair of ranks.
+// facts returns the names of the facts about a rank's I/Os or, in a transfer, about the I/Os
+// of a pair of ranks.
 func (a *account) facts() []string {
 	switch {
 	case a.transfers:
@@ -159,8 +159,8 @@ func (a *account) isFold(name string) bool {
 	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
 }
 
-// IsElsewhere reports whether name is the name of a quantity, or of a field that this
-// accounting does not have.
+// IsElsewhere reports whether name is the name of a quantity in any accounting, or of a field
+// that this accounting does not have.
 func (a *account) IsElsewhere(name string) bool {
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })

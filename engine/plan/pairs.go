@@ -300,7 +300,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.slowest && st.like != st {
-			continue // a pair with the same I/Os was evaluated already
+			continue // a pair with the same I/Os has already been evaluated
 		}
 		if err := l.countPairs(st, all); err != nil {
 			return nil, l.missing(req, err)
@@ -797,7 +797,7 @@ func (st *stage) moves(other *stage) bool {
 
 // slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
 // bandwidth is not known, move the most bytes. It sorts the I/O sizes by the number of
-// I/Os, largest first, and names the first size after all groups.
+// I/Os, largest first, and marks the first size to be named after all groups.
 func (l *Layers) slowestOf() (*stage, error) {
 	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64

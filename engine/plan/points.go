@@ -126,7 +126,7 @@ func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	return pt
 }
 
-// Same reports whether the last two calls of Expand are known to have used the same layers.
+// Same reports whether the last two calls to Expand are known to have used the same layers.
 // If so, the engine's values for fields that are not set are also the same.
 func (pt *Points) Same() bool { return pt.same }
 

@@ -413,7 +413,7 @@ func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.largest && st.like != st {
-			continue // a stage with the same I/Os was evaluated already
+			continue // a stage with the same I/Os has already been evaluated
 		}
 		if err := l.countIOs(st); err != nil {
 			return nil, l.missing(req, err)

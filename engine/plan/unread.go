@@ -70,7 +70,7 @@ type unread struct {
 	layers *Layers // for evaluating the layers of a request's model
 	// tracers, depends and shown are caches. depends contains the dependencies of whole
 	// plans, and shown contains those of the values that a command shows. Their keys begin
-	// with a key from present.
+	// with a key from [unread.present].
 	tracers map[string]*tracer
 	depends map[string]*dependencies
 	shown   map[string]*dependencies

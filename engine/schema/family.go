@@ -135,8 +135,8 @@ type Checkpoints struct {
 	// Defaults contains the defaults for configuration fields, keyed by path.
 	Defaults map[string][]Rule `json:"defaults"`
 	// Relevant lists words that, in the name of a field, suggest that the field affects the
-	// cache. Ignored lists, in groups, the full names of fields that contain such words but
-	// do not affect the cache.
+	// cache. Ignored lists, in groups, full names that contain such words but belong to
+	// fields that do not affect the cache.
 	Relevant []string            `json:"relevant"`
 	Ignored  map[string][]string `json:"ignored"`
 }

@@ -107,7 +107,7 @@ type Page struct {
 	Bandwidth string      `json:"bandwidth"`
 	Latency   []PageValue `json:"latency"`
 	Phases    []PageValue `json:"phases"`
-	// Prepare is a phase that is not part of each request.
+	// Prepare is a phase that nixlbench does not necessarily repeat for each request.
 	Prepare PageValue `json:"prepare"`
 	// The page recommends a setting for each value of the column named in Operation. It
 	// compares settings only if the points have the same values in the columns named in

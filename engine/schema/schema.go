@@ -113,11 +113,11 @@ type Field struct {
 	// values. Like the type's words, they are matched case-insensitively.
 	Keys  []string `json:"keys,omitempty"`
 	Words []string `json:"words,omitempty"`
-	// Aka lists the names of the field in other programs.
+	// Aka lists the names that other programs use for the field.
 	Aka []string `json:"aka,omitempty"`
 	// Table is the name of the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
-	// Expected fields cause a warning if they are not set.
+	// Expected fields cause a warning if they are not set and a result depends on them.
 	Expected bool `json:"expected,omitempty"`
 	// Announced describes the field in a note printed when its value comes from
 	// a model.
@@ -128,8 +128,8 @@ type Field struct {
 	Pos       diag.Pos `json:"pos,omitzero"` // the position of the default
 }
 
-// Least describes suspicious numbers. If a number is between 0 and Below, the user probably
-// forgot one of the suffixes.
+// Least describes suspicious numbers. If a number is greater than 0 and less than Below, the
+// user probably forgot one of the suffixes.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
@@ -156,7 +156,7 @@ type Unit struct {
 	// FieldsOnly reports whether only the values of fields may have the unit.
 	FieldsOnly bool `json:"fields_only,omitempty"`
 	// Unclear maps ambiguous suffixes, in lower case, to the suffixes that the user may have
-	// meant. Ambiguous suffixes are rejected, whether upper or lower case.
+	// meant. Ambiguous suffixes are rejected regardless of case.
 	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 

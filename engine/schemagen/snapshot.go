@@ -94,8 +94,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	return s, nil
 }
 
-// decode stores the regular fields of a package in dst. It converts the fields by way of
-// JSON.
+// decode stores the regular fields of a package in dst. It converts the fields via JSON.
 func decode(v cue.Value, dst any) error {
 	if err := v.Validate(cue.Concrete(true)); err != nil {
 		return data.FromCUE(err, diag.Pos{})

@@ -95,8 +95,8 @@ func (t *Transfer) try(p *plan.Planner, change schema.Speedup) (Setting, bool) {
 
 // halved reports whether another transfer takes at most half the time. Because times are
 // rounded up, half the bytes and descriptors may take slightly more than half the time.
-// Therefore, halved compares the transfer with the time for twice what the other transfer
-// moves.
+// Therefore, instead of doubling the other transfer's time, halved computes the time for
+// twice the bytes, descriptors and start-up time.
 func (t *Transfer) halved(u *Transfer) bool {
 	s := u.Slowest
 	if s.Bytes > math.MaxInt64/2 || s.Descriptors > math.MaxInt64/2 {
