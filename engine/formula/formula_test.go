@@ -190,7 +190,7 @@ func TestErrors(t *testing.T) {
 		{"never ?? 1 + heads", "f.cue:7:21: formula of x: parentheses are missing around the ?? or around what follows it\n    never ?? 1 + heads\n               ^\n  hint: write (x ?? y) + z, or x ?? (y + z)"},
 		{"double ?? 1", "f.cue:7:10: formula of x: \"??\" tests whether an input is set, but double is computed\n    double ?? 1\n    ^"},
 		{"sizes[0] ?? 1", "f.cue:7:10: formula of x: \"??\" needs a name\n    sizes[0] ?? 1\n    ^"},
-		{"never ?? 'a'", "f.cue:7:19: formula of x: \"??\" has a number before it and a string after it\n    never ?? 'a'\n             ^"},
+		{"never ?? 'a'", "f.cue:7:19: formula of x: \"??\" needs values of the same kind, not a number and a string\n    never ?? 'a'\n             ^"},
 		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
 		{"x + 1", "f.cue:7:10: formula of x: depends on itself: x -> x\n    x + 1\n    ^"},
 		{"1 +\n  layer", "f.cue:8:12: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},

@@ -139,7 +139,7 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	case l.kind == broken || r.kind == broken:
 		return c
 	case l.kind != r.kind:
-		d := k.errorf(off, "%q compares %s with %s", op, l.kind, r.kind)
+		d := k.errorf(off, "%q cannot compare %s with %s", op, l.kind, r.kind)
 		if equality && (l.kind.list() == r.kind || r.kind.list() == l.kind) {
 			d.WithHint("write 'x in list'")
 		}
@@ -196,7 +196,7 @@ func (k *checker) in(n *ast.BinaryNode) code {
 		switch {
 		case l.kind == broken || kind == broken:
 		case l.kind != kind:
-			k.errorf(off, "%q looks for %s in %s", n.Operator, l.kind, kind.list())
+			k.errorf(off, "%q cannot look for %s in %s", n.Operator, l.kind, kind.list())
 		case kind == Num:
 			x := l.num
 			c.cond = func(f *Frame) bool {
@@ -232,7 +232,7 @@ func (k *checker) in(n *ast.BinaryNode) code {
 		}
 	case l.kind == broken:
 	case l.kind.list() != r.kind:
-		k.errorf(off, "%q looks for %s in %s", n.Operator, l.kind, r.kind)
+		k.errorf(off, "%q cannot look for %s in %s", n.Operator, l.kind, r.kind)
 	case l.kind == Num:
 		x, list := l.num, r.nums
 		c.cond = func(f *Frame) bool { return slices.Contains(list(f), x(f)) }
@@ -282,7 +282,7 @@ func (k *checker) orElse(x ast.Node, y code, at int) code {
 	}
 	c := k.identifier(x.(*ast.IdentifierNode))
 	if c.kind != y.kind && c.kind != broken {
-		k.errorf(at, "%q has %s before it and %s after it", "??", c.kind, y.kind)
+		k.errorf(at, "%q needs values of the same kind, not %s and %s", "??", c.kind, y.kind)
 		return brokenCode
 	}
 	return choose(func(f *Frame) bool { return f.isSet(r) }, c, y)

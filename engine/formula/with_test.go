@@ -40,7 +40,7 @@ func TestWith(t *testing.T) {
 		"tp_sise == 1":    `unknown name "tp_sise"`,
 		"tp_size":         "yields a number, not true or false",
 		"tp_size ==":      "unexpected end of formula",
-		"block > 'a'":     `">" compares a number with a string`,
+		"block > 'a'":     `">" cannot compare a number with a string`,
 		"tp_size = 1":     `"=" is not supported in formulas`,
 		"":                "the formula is empty",
 		"nothing(1) == 1": `unknown function "nothing"`,

@@ -104,7 +104,7 @@ func (h *Hub) checkSettings(r Repo) error {
 	u, err := url.Parse(h.Endpoint)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not a URL: expected one such as %s", r, defaultEndpoint)
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not a URL: expected a URL such as %s", r, defaultEndpoint)
 	case u.User != nil:
 		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT contains a user name: put a token in HF_TOKEN instead", r)
 	}

@@ -112,7 +112,7 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	}
 	var notes diag.List
 	if entry.StandsFor != "" {
-		notes = append(notes, diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name))
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s has the same cache as %s, so the plan is for %s", entry.StandsFor, entry.Name, m.Name))
 	}
 	if id := entry.Checkpoint; id != "" {
 		if !isID(id) {

@@ -215,7 +215,7 @@ func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
 // replaced with the value that the message is about. If that value is a comma-separated
 // list, ofWord is replaced with its first item that is not a 32-bit whole number.
 const (
-	groupWords = "layers "
+	groupWords = "group "
 	ofValue    = "{value}"
 	ofWord     = "{word}"
 )

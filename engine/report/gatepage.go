@@ -28,14 +28,14 @@ func (j *Judged) Err(now, base string) error {
 	return nil
 }
 
-// Notes returns notes about comparisons that cannot tell noise from change, and about
+// Notes returns notes about comparisons with too few runs to tell noise from change, and about
 // metrics that no row has.
 func (j *Judged) Notes(now string) []*diag.Diag {
 	at := diag.Pos{File: now}
 	var list []*diag.Diag
 	untested := j.untested()
 	if untested > 0 {
-		list = append(list, diag.Notef(at, "%d of %s cannot tell noise from change: at %d%% confidence, the %s needs at least %d runs in each file",
+		list = append(list, diag.Notef(at, "in %d of %s, there are too few runs to tell noise from change: at %d%% confidence, the %s needs at least %d runs in each file",
 			untested, plural(j.compared(), "comparison"), j.gate.Confidence, TestName, j.gate.leastRuns()).
 			WithHint("repeat each point with '--repeat %d'", j.gate.leastRuns()+1))
 	}

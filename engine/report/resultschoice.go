@@ -289,7 +289,7 @@ func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
 		line += ", with " + words
 	}
 	if n == 1 {
-		line += ". A single run cannot tell small differences from noise"
+		line += ". With a single run, small differences may be noise"
 	}
 	return line + "."
 }

@@ -741,7 +741,7 @@ func (b *resultsPage) change(recommended []string) webpage.Part {
 	}
 	part.Lines = []string{line}
 	if b.once() {
-		part.Lines = append(part.Lines, "Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.")
+		part.Lines = append(part.Lines, "With single runs, a difference may be noise, so repeat the runs before you act on it.")
 	}
 	if over != "" {
 		part.Lines = append(part.Lines, over)

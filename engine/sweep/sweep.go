@@ -215,8 +215,16 @@ func (s *Sweep) Label(point uint64) string {
 	return strings.Join(parts, ", ")
 }
 
+// countValues returns a phrase such as "4 tp_size values".
+func countValues(name string, n int) string {
+	if n == 1 {
+		return "1 " + name + " value"
+	}
+	return fmt.Sprintf("%d %s values", n, name)
+}
+
 // Size describes the number of points and how many values they combine, as in "24 points: 2
-// models, tp_size 4, isl 3".
+// models, 4 tp_size values, 3 isl values".
 func (s *Sweep) Size() string {
 	models := map[*model.Model]bool{}
 	configs := map[string]bool{}
@@ -227,10 +235,10 @@ func (s *Sweep) Size() string {
 		models[it.Model], configs[it.Config.File], uses[plan.UseOf(it.Config)] = true, true, true
 		var own []string
 		for _, k := range it.Knobs {
-			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
+			own = append(own, countValues(k.Name, len(k.Values)))
 		}
 		for _, a := range it.Config.Axes {
-			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
+			own = append(own, countValues(a.Field.Var, len(a.Values)))
 		}
 		alike = alike && (i == 0 || slices.Equal(own, axes))
 		axes = own
@@ -243,7 +251,7 @@ func (s *Sweep) Size() string {
 		parts = append(parts, fmt.Sprintf("%d configurations", n))
 	}
 	if n := len(uses); n > 1 {
-		parts = append(parts, fmt.Sprintf("%s %d", schema.AccountingVar, n))
+		parts = append(parts, countValues(schema.AccountingVar, n))
 	}
 	if alike {
 		parts = append(parts, axes...)

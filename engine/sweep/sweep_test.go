@@ -491,7 +491,7 @@ model: model_name: "TWICE"
 		var got []string
 		for _, w := range o.Warned {
 			words := strings.Fields(w.Err.Error())
-			got = append(got, fmt.Sprint(words[slices.Index(words, "layers")+1], w.First, w.Count))
+			got = append(got, fmt.Sprint(words[slices.Index(words, "group")+1], w.First, w.Count))
 		}
 		if want := []string{"even:0 3", "odd:0 3"}; !slices.Equal(got, want) {
 			t.Fatalf("warned about %q, want %q", got, want)

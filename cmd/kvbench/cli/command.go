@@ -310,7 +310,7 @@ func (c *command) configFiles() ([]string, error) {
 func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
-		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for parameter files, and docs/ for how to write one")
+		return nil, diag.Usagef("--model is missing: specify the name or the file of a model").WithHint("run '%s models' to list the known models; docs/ describes the files", program)
 	}
 	expectMuch()
 	var errs diag.List
@@ -448,7 +448,7 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	var several diag.List
 	for _, o := range overrides {
 		if loader.HasSeveral(o) {
-			several = append(several, o.Origin.Errorf("%q has several values: '%s %s' accepts only one", o.Text, program, c.name).
+			several = append(several, o.Origin.Errorf("%q has several values, but '%s %s' accepts only one", o.Text, program, c.name).
 				WithHint("select one, or see all with '%s plan'", program))
 		}
 	}
@@ -480,7 +480,7 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 		cfg, err := r.cfg, r.err
 		if err == nil && len(cfg.Axes) > 0 && !c.axes {
 			axis := cfg.Axes[0]
-			err = axis.Values[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
+			err = axis.Values[0].Origin.Errorf("%s has %d values, but '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
 				WithHint("select one with --%s, or see all with '%s plan'", axis.Field.Flag, program)
 		}
 		if err == nil && !c.axes {
@@ -498,7 +498,7 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	for _, k := range knobs {
 		if len(k.Texts) > 1 {
-			return k.Texts[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", k.Flag.Name, len(k.Texts), program, c.name).
+			return k.Texts[0].Origin.Errorf("%s has %d values, but '%s %s' accepts only one", k.Flag.Name, len(k.Texts), program, c.name).
 				WithHint("see all with '%s plan'", program)
 		}
 	}

@@ -562,7 +562,7 @@ func TestPageChoice(t *testing.T) {
 	for _, want := range []string{
 		`<p class="big">For READ with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
 		"<p>Measured once, with pattern block, nixlbench ",
-		". A single run cannot tell small differences from noise. The table below has the setting for each of the 4 workloads.</p>",
+		". With a single run, small differences may be noise. The table below has the setting for each of the 4 workloads.</p>",
 		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
 		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already reach 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
@@ -635,7 +635,7 @@ func TestPageBaseline(t *testing.T) {
 		// The baseline point with 60 GB/s is not compared, because the link has only 50 GB/s.
 		`<p class="big">3 points compared with the baseline: 1 slower, 1 faster (by more than 5%); recommended READ setting 25% faster; each measured once.</p>`,
 		"<p>1 point is not compared because a bandwidth in the baseline (up to 60 GB/s) is higher than the bandwidth of the link, ib_ndr (50 GB/s), and cannot be trusted.</p>",
-		"<p>Single runs cannot tell a real change from noise, so repeat the runs before you act on a difference.</p>",
+		"<p>With single runs, a difference may be noise, so repeat the runs before you act on it.</p>",
 		"<p>1 point is within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
 		"<p>Largest drops: 0.5× (1 I/O of 1 MiB per request).</p>",
 		"<dt>Slower by more than 5%</dt><dd>1</dd>",

@@ -52,7 +52,7 @@ func (a *app) results(_ context.Context, c *command) error {
 	}
 	var errs diag.List
 	if !slices.Contains(resultsTasks, task) {
-		d := diag.Usagef("%q is not a task: expected one of %s", task, strings.Join(resultsTasks, ", "))
+		d := diag.Usagef("unknown subcommand %q: expected one of %s", task, strings.Join(resultsTasks, ", "))
 		if task == "" {
 			d = diag.Usagef("nothing to do: expected one of %s", strings.Join(resultsTasks, ", "))
 		}

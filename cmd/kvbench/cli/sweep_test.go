@@ -55,7 +55,7 @@ func TestSweepInterrupt(t *testing.T) {
 			t.Fatalf("not a complete row: %q", line)
 		}
 	}
-	if want := "kvbench: note: 1000000000000 points: tp_size 100, isl 10000, num_requests 100, page_size 10000\n"; stderr.String() != want {
+	if want := "kvbench: note: 1000000000000 points: 100 tp_size values, 10000 isl values, 100 num_requests values, 10000 page_size values\n"; stderr.String() != want {
 		t.Errorf("stderr is %q, want %q", stderr.String(), want)
 	}
 }

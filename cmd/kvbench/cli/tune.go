@@ -223,7 +223,7 @@ func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact,
 	cfg := configs[0]
 	if len(cfg.Axes) > 0 {
 		axis := cfg.Axes[0]
-		return nil, axis.Values[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
+		return nil, axis.Values[0].Origin.Errorf("%s has %d values, but '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
 			WithHint("only nixlbench's flags can have several values")
 	}
 	if err := t.takeLink(cfg); err != nil {

@@ -108,7 +108,7 @@ func (a *app) compareWith(c *command, log *enginelog.Log, overridden []schema.Lo
 	}
 	j := jobs[0]
 	if !plan.UseOf(j.Config).Rank {
-		return j, nil, j.Config.Values[schema.AccountingVar].Origin.Errorf("a log contains the numbers of one rank: expected %s", schema.AccountingRank)
+		return j, nil, j.Config.Values[schema.AccountingVar].Origin.Errorf("a log contains the numbers for a single rank: expected %s", schema.AccountingRank)
 	}
 	done := a.guard.enter(j.Model.File)
 	result, err := enginelog.Verify(log, j.Planner, j.Request, overridden...)
