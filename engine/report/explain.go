@@ -340,8 +340,14 @@ func exact(v formula.Value) any {
 	return v
 }
 
-// StepJSON writes, as JSON, an explanation of how one value is computed.
-func StepJSON(w io.Writer, s *plan.Step) error { return JSONText(w, newJSONStep(s)) }
+// StepsJSON writes, as a JSON array, explanations of how values are computed.
+func StepsJSON(w io.Writer, steps []*plan.Step) error {
+	list := make([]jsonStep, len(steps))
+	for i, s := range steps {
+		list[i] = newJSONStep(s)
+	}
+	return JSONText(w, list)
+}
 
 // ExplainJSON writes, as JSON, an explanation of how the numbers in each plan
 // are computed.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -50,16 +49,18 @@ func (a *app) explain(_ context.Context, c *command) error {
 	errs.Add(err)
 	var out bytes.Buffer
 	var all []*plan.Explanation
+	var one [][]*plan.Step
 	for _, j := range jobs {
 		j.Fit = fit
 		if len(c.args) == 1 {
 			done := a.guard.enter(j.Model.File)
-			err := explainOne(&out, j, c.args[0], format)
+			steps, err := explainOne(j, c.args[0])
 			done()
 			if err != nil {
 				errs.Add(err)
 				continue
 			}
+			one = append(one, steps)
 			a.printOnce(a.given(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
 			continue
 		}
@@ -81,6 +82,9 @@ func (a *app) explain(_ context.Context, c *command) error {
 			all = append(all, e)
 		}
 	}
+	if len(one) > 0 {
+		errs.Add(writeSteps(&out, one, format))
+	}
 	if len(all) > 0 {
 		switch format {
 		case "json":
@@ -98,33 +102,40 @@ func (a *app) explain(_ context.Context, c *command) error {
 }
 
 // explainOne explains one name in a plan.
-func explainOne(out *bytes.Buffer, j plan.Item, name, format string) error {
+func explainOne(j plan.Item, name string) ([]*plan.Step, error) {
 	steps, err := j.Planner.ExplainOne(j.Request, name)
 	if err != nil {
-		return about(j.Request, err)
+		return nil, about(j.Request, err)
 	}
 	var distinct []*plan.Step // several I/Os can have the same explanation, which is shown once
 	var shown []string
 	for _, step := range steps {
 		var one bytes.Buffer
-		if err := report.StepJSON(&one, step); err != nil {
-			return err
+		if err := report.StepsJSON(&one, []*plan.Step{step}); err != nil {
+			return nil, err
 		}
 		if !slices.Contains(shown, one.String()) {
 			shown = append(shown, one.String())
 			distinct = append(distinct, step)
 		}
 	}
-	if out.Len() > 0 {
-		out.WriteString("\n")
+	return distinct, nil
+}
+
+// writeSteps writes explanations of one name. Each element of all belongs to a plan.
+func writeSteps(out *bytes.Buffer, all [][]*plan.Step, format string) error {
+	if format == "json" {
+		return report.StepsJSON(out, slices.Concat(all...))
 	}
-	switch format {
-	case "json":
-		out.WriteString(strings.Join(shown, "\n"))
-	case "markdown":
-		report.StepMarkdown(out, distinct)
-	default:
-		report.StepText(out, distinct)
+	for i, steps := range all {
+		if i > 0 {
+			out.WriteString("\n")
+		}
+		if format == "markdown" {
+			report.StepMarkdown(out, steps)
+		} else {
+			report.StepText(out, steps)
+		}
 	}
 	return nil
 }
