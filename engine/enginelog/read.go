@@ -252,7 +252,7 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 
 // number returns the value of a number and its maximum rounding error, which is half a unit
 // of the last decimal, or 0 if there are no decimals. decimals is the number of decimals to
-// which the engine rounds the number, in case it omitted trailing zeros.
+// which the engine rounds; text can have fewer, because engines may omit trailing zeros.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {

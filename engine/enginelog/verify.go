@@ -453,7 +453,7 @@ func orElse(text, other string) string {
 }
 
 // with returns a copy of the request in which configuration fields are set to the given
-// values, and the flags that set these values. changed is true if any value is different.
+// values. It also returns the flags that set these values. changed is true if any value is different.
 func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)

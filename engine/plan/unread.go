@@ -99,7 +99,8 @@ func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) b
 }
 
 // direct returns a function that reports whether the output depends on a field other than
-// through a fold. Finding these dependencies takes much less time than finding all of them.
+// through a fold. Finding only such dependencies is much faster than finding all
+// dependencies.
 func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
 	t, _ := r.tracerFor(req)
 	var names []string

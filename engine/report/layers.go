@@ -48,7 +48,7 @@ func LayersMarkdown(w io.Writer, view schema.View, tables []*plan.LayerTable) er
 // layersWidth is the maximum width of a list of layer numbers in text.
 const layersWidth = 30
 
-// layerRows calls the function row for each row of a table. A list of layer numbers that is
+// layerRows calls row once for each row of a table. A list of layer numbers that is
 // wider than width continues in additional rows.
 func layerRows(t *plan.LayerTable, width int, row func(cells ...string)) {
 	head := []string{"layers", "group", "count"}

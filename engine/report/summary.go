@@ -49,8 +49,8 @@ func Summary(w io.Writer, view schema.View, flags []*schema.Flag, measures []sch
 	return table(w, "text", func(row func(...string)) { summaryRows(shown, measures, points, nil, row) })
 }
 
-// ranked adds rows to a view: the rows that identify a rank, if any of the points is for one
-// rank, and the row that measuredBy adds, if any.
+// ranked adds rows to a view. If any of the points is for a single rank, it adds the rows
+// that identify the rank. It also adds the row of measuredBy, if there is one.
 func ranked(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
@@ -212,7 +212,7 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios calls the function row for each row of a comparison in text or Markdown. A row has
+// ratios calls row once for each row of a comparison in text or Markdown. A row has
 // each measure with its ratio to the baseline and, if the ratio varies between runs, the
 // smallest and largest ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
@@ -623,8 +623,8 @@ func shownStatus(p Point) string {
 // literally escapes a name that Markdown would treat as an HTML element.
 var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
-// table writes rows as a table. The function each produces the rows, of which the first is the
-// heading. It may be called twice, because table does not store the rows.
+// table writes rows as a table. It calls each to produce the rows; the first row is the
+// heading. It may call each twice, because it does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)
 	switch format {

@@ -121,7 +121,7 @@ func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream
 		batches: make(chan *jsonl.Batch, 2*n), outs: make(chan *[]byte, 2*n)}
 }
 
-// run reads all parts, and calls the function each for every part, in order.
+// run reads all parts in order, and calls each for every one of them.
 func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.split(lines) })

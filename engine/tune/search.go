@@ -109,7 +109,7 @@ func (s *Search) flat() bool {
 }
 
 // explore improves the best point by changing one or two knobs at a time. It returns
-// false if it ends before it has tried all such changes of the best point.
+// false if it stops before it has tried every such change to the best point.
 func (s *Search) explore() bool {
 	for {
 		best := s.Best()

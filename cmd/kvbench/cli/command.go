@@ -158,9 +158,9 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 					prefs = append(prefs, f.name)
 				}
 			}
-			d := diag.Errorf(at, "%q is not a preference of %s %s: expected one of %s", key, program, c.name, strings.Join(prefs, ", "))
+			d := diag.Errorf(at, "%q is not a preference for %s %s: expected one of %s", key, program, c.name, strings.Join(prefs, ", "))
 			if prefs == nil {
-				d = diag.Errorf(at, "%q is not a preference of %s %s, which does not have any", key, program, c.name)
+				d = diag.Errorf(at, "%q is not a preference for %s %s, which does not have any", key, program, c.name)
 			}
 			d.Suggest(key, prefs)
 			errs = append(errs, d)

@@ -325,7 +325,7 @@ func (t *tuner) planDefault() error {
 		}
 	}
 	if len(plans) > 1 {
-		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "there are %d I/O sizes, and tune uses the one that moves the most bytes: stage %d, layers of %s", len(plans), t.def.Stage(), t.def.Group()))
+		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "the plan has %d I/O sizes; tune uses the size whose I/Os move the most bytes in total (stage %d, layers of %s)", len(plans), t.def.Stage(), t.def.Group()))
 	}
 	return nil
 }
@@ -497,7 +497,7 @@ func (t *tuner) nothing() error {
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
 	}
-	return diag.Errorf(diag.Pos{}, "no run succeeded; the last one: %s", diag.Printable(t.last))
+	return diag.Errorf(diag.Pos{}, "no run succeeded; the last run failed: %s", diag.Printable(t.last))
 }
 
 // measure runs the plan for a point, or uses the result of an earlier run.
