@@ -214,7 +214,8 @@ func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*sc
 	for i := range r.schema.Fields {
 		other := &r.schema.Fields[i]
 		a, b := f.Values(), other.Values()
-		if other != f && slices.Contains(b, value) && (within(a, b) || within(b, a)) && all.reads(other.Var) {
+		both := slices.Contains(a, value) && slices.Contains(b, value)
+		if other != f && both && (within(a, b) || within(b, a)) && all.reads(other.Var) {
 			list = append(list, other)
 		}
 	}
