@@ -73,6 +73,33 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// TestLook checks that a function that only looks at the next character does not have to read
+// the value, with and without white space before the value.
+func TestLook(t *testing.T) {
+	for _, text := range []string{
+		`{"a":null,"b":[1,2],"c":[null,3]}`,
+		`{ "a" : null , "b" : [ 1 , 2 ] , "c" : [ null , 3 ] }`,
+		"{\t\"a\":\r\n null, \"b\":\n[1,\n2], \"c\": [\tnull,\t3]}",
+	} {
+		for _, remember := range []bool{false, true} {
+			got := ""
+			r := jsonl.NewReader([]byte(text))
+			if remember {
+				r.Remember()
+			}
+			r.Object(func(name []byte) {
+				got += string(name) + string(r.Next())
+				if string(name) == "c" {
+					r.Array(func() { got += string(r.Next()) })
+				}
+			})
+			if why := r.End(); got != "anb[c[n3" || why != "" {
+				t.Errorf("%q: read %s, want anb[c[n3; %q", text, got, why)
+			}
+		}
+	}
+}
+
 // FuzzReader checks that a reader accepts the same text as encoding/json, unless values are
 // nested too deeply.
 func FuzzReader(f *testing.F) {

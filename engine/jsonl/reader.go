@@ -115,7 +115,8 @@ func (r *Reader) Object(member func(name []byte)) {
 		if escaped {
 			name = []byte(unquote(name))
 		}
-		start := r.at
+		r.space()
+		start := r.at // not before white space, which the function member may skip without reading the value
 		known := r.member(object, name)
 		if known != nil {
 			*next, next = known, &known.next
@@ -146,6 +147,7 @@ func (r *Reader) Array(item func()) {
 	array := r.memory
 	r.memory = nil
 	r.each('[', ']', func() {
+		r.space()
 		start := r.at
 		if item != nil {
 			item()

@@ -277,6 +277,14 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 			return err
 		}
 	}
+	return l.watch()
+}
+
+// watch records which of the model's facts and requirements can change when fields vary.
+// Call it again after creating a new space, because the frames of the old space must not be
+// used.
+func (l *Layers) watch() error {
+	l.live, l.checks = nil, nil
 	l.modelLive()
 	return l.checkBase()
 }

@@ -338,6 +338,9 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 		return diag.Errorf(req.label(), "the two sides have different layers")
 	}
 	l.newSpace() // the new space includes the values of the destination side
+	if err := l.watch(); err != nil {
+		return err
+	}
 	all := &pairsOf{to: to, together: to.Config.Values[pairsField].Str == pairsAll}
 	l.pairs = all
 	for _, s := range []struct {

@@ -22,7 +22,8 @@ type measurement struct {
 	rows   int // number of rows that measure the value
 }
 
-// PlannerFile writes a planner's file from the valid rows of results. It returns an error if the
+// PlannerFile writes a planner's file from the valid rows of results, which [Listing.Select] has
+// selected. It returns an error if the
 // rows do not measure any of the file's values.
 func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Planner, s *schema.Schema) error {
 	measures := s.Nixlbench.Runs.Get().Measures
@@ -30,7 +31,7 @@ func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Pl
 	found := make([]*measurement, len(p.Values))
 	for _, point := range pointsByMachines(records) {
 		for _, row := range lines(measures, point) {
-			if !row.trusted || len(row.rows) == 0 || !l.takes(row) {
+			if !row.trusted || len(row.rows) == 0 {
 				continue
 			}
 			for i := range p.Values {
@@ -70,15 +71,11 @@ func pointsByMachines(records []*runner.Brief) []Point {
 	return slices.Concat(Points(groups[0]), Points(groups[1]), Points(groups[2]))
 }
 
-// takes reports whether the first run of a row meets the listing's conditions.
-func (l *Listing) takes(r *line) bool {
-	one := &row{point: r.point, line: *r, base: line{point: r.point}}
-	for _, o := range l.only {
-		if l.cell(&o.column, one) != o.value {
-			return false
-		}
-	}
-	return true
+// Select removes the rows of a result that do not meet the listing's conditions.
+func (l *Listing) Select(rec *runner.Brief) {
+	var rows []runner.Row
+	l.each(rec, func(of *row) { rows = append(rows, of.line.rows...) })
+	rec.Rows = rows
 }
 
 // measures reports whether a row meets the requirements for measuring a value.

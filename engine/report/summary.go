@@ -572,15 +572,27 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median returns the median of sorted numbers, with as many decimals as they have.
+// median returns the exact median of sorted numbers. The mean of two numbers has at most one
+// more decimal than they have.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)
 	a, b := sorted[(n-1)/2], sorted[n/2]
 	if a == b {
 		return string(a)
 	}
-	_, decimals, _ := strings.Cut(string(a), ".")
-	return fmt.Sprintf("%.*f", len(decimals), (a.Float()+b.Float())/2)
+	mean := a.Float()/2 + b.Float()/2
+	if strings.ContainsAny(string(a+b), "eE") {
+		return strconv.FormatFloat(mean, 'f', -1, 64)
+	}
+	decimals := max(decimalsOf(a), decimalsOf(b))
+	text := strconv.FormatFloat(mean, 'f', decimals+1, 64)
+	return strings.TrimSuffix(strings.TrimSuffix(text, "0"), ".")
+}
+
+// decimalsOf returns the number of decimals of a number.
+func decimalsOf(n nixlbench.Number) int {
+	_, decimals, _ := strings.Cut(string(n), ".")
+	return len(decimals)
 }
 
 // status describes the outcome of the runs, with counts if the outcomes differ.

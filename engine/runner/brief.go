@@ -262,6 +262,7 @@ func (b *Briefs) brief(line []byte) *Brief {
 	var rows []Row
 	var notes, reasons []string
 	var command []uint32
+	var program []byte // the program's name, which is shown if its version is unknown
 	in, good := &b.in, true
 	in.Object(func(name []byte) {
 		switch string(name) {
@@ -329,7 +330,9 @@ func (b *Briefs) brief(line []byte) *Brief {
 		case "program":
 			b.object(func(name []byte) {
 				switch string(name) {
-				case "name", "version": // the version follows and replaces the name
+				case "name":
+					program = in.Skip()
+				case "version":
 					b.given(NameMeasuredBy)
 				}
 			})
@@ -346,7 +349,10 @@ func (b *Briefs) brief(line []byte) *Brief {
 	})
 	known := func(i int) bool { return i >= 0 && b.raw[i] != nil }
 	if at := b.values[NameMeasuredBy]; at != nil && !known(at[FromRecord]) && !known(at[FromAny]) {
-		b.set(at, FromRecord, []byte(strconv.Quote(nixlbench.Program)))
+		if !isGiven(program) {
+			program = []byte(strconv.Quote(nixlbench.Program))
+		}
+		b.set(at, FromRecord, program)
 	}
 	if in.End() != "" || !good || hash == "" || len(hash) > maxWord || len(point) > maxWord {
 		return nil
@@ -394,9 +400,14 @@ func (b *Briefs) object(member func(name []byte)) {
 
 // given saves the next value in the record unless it is null or an empty string.
 func (b *Briefs) given(name string) {
-	if raw := b.in.Skip(); string(raw) != "null" && string(raw) != `""` {
+	if raw := b.in.Skip(); isGiven(raw) {
 		b.set(b.values[name], FromRecord, raw)
 	}
+}
+
+// isGiven reports whether there is a value that is neither null nor an empty string.
+func isGiven(raw []byte) bool {
+	return raw != nil && string(raw) != "null" && string(raw) != `""`
 }
 
 // each saves the values in the next object of the record. In that object, each name has

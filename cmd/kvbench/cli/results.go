@@ -197,10 +197,14 @@ func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runne
 		}
 		bad.Add(res.Bad)
 		if res.Torn {
-			r.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is truncated and was skipped"))
+			r.sayTorn(name)
 		}
 	}
 	return bad.Err()
+}
+
+func (r *resultsRun) sayTorn(name string) {
+	r.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is truncated and was skipped"))
 }
 
 func (r *resultsRun) write(out []byte) error {
@@ -331,12 +335,19 @@ func (r *resultsRun) export(format string) error {
 func (r *resultsRun) plan(p *schema.Planner) error {
 	var all []*runner.Brief
 	for _, name := range r.files {
-		res, err := r.listing.PlannerBriefs(p, r.schema).Read(name, r.guard.watch)
+		l := r.listing.In(name)
+		res, err := l.PlannerBriefs(p, r.schema).Read(name, r.guard.watch)
 		if err != nil {
 			return err
 		}
 		if res.Bad != nil {
 			return res.Bad
+		}
+		if res.Torn {
+			r.sayTorn(name)
+		}
+		for _, rec := range res.List {
+			l.Select(rec)
 		}
 		all = append(all, res.List...)
 	}
