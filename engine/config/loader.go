@@ -312,6 +312,9 @@ func (l *Loader) readTexts(d *data.Document) error {
 		f := l.schema.Field(leaf.Path)
 		switch {
 		case f == nil:
+		case f.Comma && leaf.Kind == data.List:
+			errs = append(errs, l.commaList(f, &leaf))
+			continue
 		case f.Unit == "":
 			spell(f, &leaf.Value)
 		default:
@@ -324,6 +327,25 @@ func (l *Loader) readTexts(d *data.Document) error {
 	}
 	d.Leaves = kept
 	return errs.Err()
+}
+
+// commaList returns the error for a list where a string with commas is expected.
+func (l *Loader) commaList(f *schema.Field, leaf *data.Leaf) *diag.Diag {
+	allowed, _ := l.allowed(f.Path)
+	d := leaf.Origin.Errorf("%s%s is not allowed: expected %s", leaf.Label(), &leaf.Value, allowed).About(diag.NotAllowed, leaf.Path)
+	words := make([]string, len(leaf.Items))
+	for i := range leaf.Items {
+		switch leaf.Items[i].Kind {
+		case data.Text, data.Whole:
+			words[i] = leaf.Items[i].Text
+		default:
+			return d
+		}
+	}
+	if len(words) == 0 {
+		return d
+	}
+	return d.WithHint("write it as one string: %s", data.Shorten(strconv.Quote(strings.Join(words, ","))))
 }
 
 func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {

@@ -110,7 +110,41 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 	if IsJSON(name) {
 		return &root, twice(name, &root)
 	}
+	keepWritten(strings.Split(string(text), "\n"), &root)
 	return &root, nil
+}
+
+// keepWritten converts whole numbers with a leading zero or a plus sign to strings. YAML
+// reads 010 as the octal number 8, which is hardly what its author means, and flags reject
+// such numbers as well.
+func keepWritten(lines []string, v *Value) {
+	if digits, ok := strings.CutPrefix(v.Text, "0o"); ok && v.Kind == Whole && strings.HasPrefix(written(lines, v.Pos), "0"+digits) {
+		*v = Value{Kind: Text, Text: "0" + digits, Pos: v.Pos}
+	}
+	if v.Kind == Whole && strings.HasPrefix(v.Text, "+") {
+		*v = Value{Kind: Text, Text: v.Text, Pos: v.Pos}
+	}
+	for i := range v.Fields {
+		keepWritten(lines, &v.Fields[i].Value)
+	}
+	for i := range v.Items {
+		keepWritten(lines, &v.Items[i])
+	}
+}
+
+// written returns the rest of the line from a position of a YAML value, without the anchor
+// and the tag of the value.
+func written(lines []string, pos diag.Pos) string {
+	if pos.Line < 1 || pos.Line > len(lines) {
+		return ""
+	}
+	rest := []rune(lines[pos.Line-1])
+	text := string(rest[min(max(0, pos.Col-1), len(rest)):])
+	for strings.HasPrefix(text, "&") || strings.HasPrefix(text, "!") {
+		_, text, _ = strings.Cut(text, " ")
+		text = strings.TrimLeft(text, " ")
+	}
+	return text
 }
 
 func parseJSON(name string, text []byte, loose func(root *Value) bool) (ast.Expr, error) {

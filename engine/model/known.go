@@ -101,6 +101,9 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if strings.HasPrefix(word, hub.Scheme) {
 		file, err := l.fromHub(word)
+		if d, ok := errors.AsType[*diag.Diag](err); ok {
+			d.HintUnlessEmpty(oneEach(word))
+		}
 		return Entry{File: file}, err
 	}
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
@@ -124,12 +127,17 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	}
 	isFile := slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word)))
 	_, err := os.Stat(word)
+	isPath := err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word)
 	if errors.Is(err, fs.ErrNotExist) {
-		if hint := l.instead(word); hint != "" {
+		hint := l.instead(word)
+		if hint == "" && isPath {
+			hint = oneEach(word)
+		}
+		if hint != "" {
 			return Entry{}, diag.Errorf(diag.Pos{File: word}, "no such file or directory").WithHint("%s", hint)
 		}
 	}
-	if err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
+	if isPath {
 		return Entry{File: word}, nil
 	}
 	return l.Find(word, dirs)
@@ -152,6 +160,15 @@ func (l *Loader) instead(path string) string {
 		return fmt.Sprintf("did you mean %s%s?", hub.Scheme, strings.TrimSuffix(path, "/"))
 	}
 	return ""
+}
+
+// oneEach returns a hint for a list of models or a pattern where one model is expected, or
+// "".
+func oneEach(word string) string {
+	if !strings.ContainsAny(word, ",*?") {
+		return ""
+	}
+	return "for several models, repeat --model"
 }
 
 // Cached lists the models in the Hugging Face cache, in the form that [Loader.Model]

@@ -161,7 +161,7 @@ func hasID(ids map[string][]string, word string) string {
 // notFound returns the error for a name that no model has. It suggests models that the user
 // may have meant.
 func (l *Loader) notFound(name string, all []Entry) error {
-	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
+	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name).HintUnlessEmpty(oneEach(name))
 	const list = "run 'kvbench models' to list the known models"
 	switch found := l.suggested(name, all); len(found) {
 	case 0:

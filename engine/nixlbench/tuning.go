@@ -255,7 +255,13 @@ func (s *Setting) finish(pl *plan.Plan) {
 func (r *Rules) OneRow(pl *plan.Plan) error {
 	asked, err := r.Asked(pl, pl.Flags, &Facts{Launch: "single"})
 	if err == nil && asked != nil && len(asked.ids) != 1 {
-		err = diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes, but tuning needs one", len(asked.ids))
+		d := diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes, but tuning needs one", len(asked.ids))
+		for _, m := range r.bench.Runs.Get().Measures {
+			if m.Asked != nil && r.eval("asked."+m.Key+".first", new(diag.List)).Text() != r.eval("asked."+m.Key+".last", new(diag.List)).Text() {
+				d.WithHint("set --%s and --%s to the same value", m.Asked.First.Text, m.Asked.Last.Text)
+			}
+		}
+		err = d
 	}
 	return err
 }

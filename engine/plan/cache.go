@@ -551,8 +551,8 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 var stageFields = []string{stagesField, stageField, patternField}
 
 // layerRefs returns references to everything, except folds, that affects values computed
-// from layers.
-func (p *Program) layerRefs() []formula.Ref {
+// from layers. If bytes is true, it omits what affects only the I/Os, not their bytes.
+func (p *Program) layerRefs(bytes bool) []formula.Ref {
 	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {
 		names = append(names, wherePrefix+name)
@@ -564,7 +564,10 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioBlocks, ioBlockBytes, ioPartBytes, ioCovers, ioPool, firstVar)
+		names = append(names, pageBytes, layerPages, firstVar)
+		if !bytes {
+			names = append(names, ioCount, ioBlocks, ioBlockBytes, ioPartBytes, ioCovers, ioPool)
+		}
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))
@@ -572,7 +575,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.transfers {
-		refs = append(refs, p.cache.pairing.refs(p.slowest)...)
+		refs = append(refs, p.cache.pairing.refs(p.slowest, bytes)...)
 	}
 	return append(refs, p.refs(names...)...)
 }

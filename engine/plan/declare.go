@@ -127,10 +127,10 @@ func (ds *declarations) folded() bool {
 	return false
 }
 
-// replaced reports whether name is a quantity that the rank accounting computes itself
-// instead of using the architecture's formula.
+// replaced reports whether name is a quantity for which architectures have a formula that
+// the rank accounting replaces.
 func (ds *declarations) replaced(name string) bool {
-	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
+	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() && q.Formula.IsZero() })
 }
 
 func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula.Kind) {

@@ -185,15 +185,20 @@ func (ds *declarations) linkTransfers() {
 }
 
 // refs returns references to the values that determine the pairs of ranks and their I/Os.
-// If slowest is true, it omits the field that selects which plans to make.
-func (p *pairing) refs(slowest bool) []formula.Ref {
-	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
+// If slowest is true, it omits the field that selects which plans to make. If bytes is true,
+// it omits the values that determine only the I/Os.
+func (p *pairing) refs(slowest, bytes bool) []formula.Ref {
+	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.request}, p.sides[:]...)
 	if p.pairs >= 0 && !slowest {
 		refs = append(refs, p.pairs)
 	}
 	for _, f := range p.fields {
 		refs = append(refs, f.ref)
 	}
+	if bytes {
+		return refs
+	}
+	refs = append(refs, p.covers, p.ios, p.pages)
 	for _, r := range p.requires {
 		refs = append(refs, r.ref)
 	}

@@ -58,7 +58,7 @@ func (t *tracer) dependencies() *dependencies {
 			d.inputs.Add(d.of[q.Name])
 		}
 	}
-	t.addLayers(d)
+	t.addLayers(d, false)
 	return d
 }
 
@@ -157,14 +157,14 @@ func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 }
 
 // addLayers adds the inputs of values that are computed from layers. Every number in a
-// plan depends on these inputs.
-func (t *tracer) addLayers(d *dependencies) {
+// plan depends on these inputs. If bytes is true, it omits those of the I/Os.
+func (t *tracer) addLayers(d *dependencies, bytes bool) {
 	if t.cache == nil {
 		return
 	}
-	d.inputs.Add(t.inputs(t.layerRefs()))
+	d.inputs.Add(t.inputs(t.layerRefs(bytes)))
 	for _, name := range stageFields {
-		if t.rank && !(t.transfers && name == stageField) { // a transfer is from all stages
+		if t.rank && !(t.transfers && name == stageField) && !(bytes && name == patternField) { // a transfer is from all stages
 			d.others = append(d.others, name)
 		}
 	}

@@ -18,6 +18,8 @@ type Shown struct {
 	Names []string
 	// Flags reports whether the nixlbench command and its limits are shown.
 	Flags bool
+	// Bytes reports whether only the bytes of I/Os are shown, not their number and sizes.
+	Bytes bool
 	// Runs reports whether the command is run, which sets more flags.
 	Runs bool
 }
@@ -112,7 +114,7 @@ func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
 		refs = append(refs, r.Bench.Refs()...)
 	}
 	if r.cache != nil {
-		refs = append(refs, r.layerRefs()...)
+		refs = append(refs, r.layerRefs(shown.Bytes)...)
 	}
 	inputs := t.reach.Inputs(refs...)
 	return func(field string) bool {
@@ -304,7 +306,7 @@ func (r *unread) dependenciesOf(req *Request, shown Shown) *dependencies {
 		d.others = append(d.others, fit.SourceVar, fit.DestinationVar)
 	}
 	d.inputs = t.inputs(refs)
-	t.addLayers(d)
+	t.addLayers(d, shown.Bytes)
 	for i := range r.schema.Quantities { // some quantities shown have no formula in the program
 		if q := &r.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && r.has(q) {
 			d.inputs.Add(t.quantityInputs(q))

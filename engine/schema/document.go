@@ -157,6 +157,9 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 			if l.Kind == data.Text {
 				msg.Suggest(l.Text, words)
 			}
+			if plain := plainer(l.Text); plain != "" && l.Kind == data.Text && strings.Contains(want, "number") {
+				msg.WithHint("write %s", plain)
+			}
 			errs = append(errs, msg)
 		}
 	}

@@ -14,8 +14,12 @@ const WholeNumber = "a whole number"
 
 // ParseNumber parses a decimal or hexadecimal whole number. If there is a unit, the text may
 // also be one of the unit's words, or a number with a suffix, which may have decimals and is
-// rounded down. The error is strconv.ErrRange or strconv.ErrSyntax.
+// rounded down. Numbers with a leading zero, which YAML and C read as octal, and numbers with a
+// plus sign are errors. The error is strconv.ErrRange or strconv.ErrSyntax.
 func (s *Schema) ParseNumber(unit, text string) (int64, error) {
+	if plainer(text) != "" {
+		return 0, strconv.ErrSyntax
+	}
 	if number, suffix := cutNumber(text); number != "" && suffix != "" {
 		if factor := s.Units[unit].factor(suffix); factor > 0 {
 			return times(number, factor)
@@ -33,6 +37,23 @@ func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 		return 0, err.(*strconv.NumError).Err
 	}
 	return v, nil
+}
+
+// plainer returns a number without its plus sign and leading zeros, or "" if it has
+// none.
+func plainer(text string) string {
+	digits, minus := strings.CutPrefix(text, "-")
+	plain := digits
+	if !minus {
+		plain = strings.TrimPrefix(plain, "+")
+	}
+	for len(plain) > 1 && plain[0] == '0' && '0' <= plain[1] && plain[1] <= '9' {
+		plain = plain[1:]
+	}
+	if plain == digits || plain == "" || plain[0] < '0' || plain[0] > '9' {
+		return ""
+	}
+	return text[:len(text)-len(digits)] + plain
 }
 
 // cutNumber splits a string into a decimal number and a suffix. There may be a space
@@ -60,12 +81,13 @@ func (u Unit) Pattern() string {
 		}
 		suffixes = append(suffixes, name)
 	}
-	pattern := `[0-9]+|0x[0-9A-Fa-f]+`
+	const whole = `(0|[1-9][0-9]*)`
+	pattern := whole + `|0x[0-9A-Fa-f]+`
 	for _, word := range Keys(u.Words) {
 		pattern += "|" + word
 	}
 	if len(suffixes) > 0 {
-		pattern += `|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `)`
+		pattern += `|` + whole + `(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `)`
 	}
 	return `^(` + pattern + `)$`
 }
@@ -104,8 +126,11 @@ func (s *Schema) NumberText(unit, allowed string) string {
 }
 
 // NumberHint suggests what to write instead of a number whose suffix is
-// unclear, or returns "".
+// unclear, or that has a leading zero or a plus sign, or returns "".
 func (s *Schema) NumberHint(unit, text string) string {
+	if plain := plainer(text); plain != "" {
+		return "write " + plain
+	}
 	number, suffix := cutNumber(text)
 	meant := s.Units[unit].Unclear[strings.ToLower(suffix)]
 	if number == "" || len(meant) == 0 || s.Units[unit].factor(suffix) > 0 {

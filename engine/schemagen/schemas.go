@@ -174,6 +174,12 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 		}
 	}
 	describeAxes(s, doc)
+	properties, _ := doc["properties"].(map[string]any)
+	for _, section := range properties {
+		if section, _ := section.(map[string]any); section["type"] == "object" {
+			section["type"] = []any{"object", "null"} // a section may be empty
+		}
+	}
 }
 
 // describeUnit makes a numeric field also accept strings with one of the unit's suffixes.

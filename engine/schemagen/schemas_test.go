@@ -105,6 +105,12 @@ func TestEditorUnits(t *testing.T) {
 		"system: {page_size: 1k, backend: VLLM}": true,
 		"runtime: {max_num_batched_tokens: 8Ki}": true,
 		"strategy: {tp_size: 1k}":                false,
+		"strategy: {tp: 1}":                      false,
+		"runtime: {isl: '010k'}":                 false,
+		"strategy:":                              true, // vet accepts sections without a value
+		"launch:":                                true,
+		"sweep:":                                 true,
+		"strategy: 3":                            false,
 	} {
 		f, err := yaml.Extract("c.yaml", text)
 		if err != nil {

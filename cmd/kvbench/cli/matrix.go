@@ -213,7 +213,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *pl
 	if w.trace != "" {
 		shown[3] = memoryField
 	}
-	a.warnMissing(job, []string{lengthField, pageField}, plan.Shown{Names: shown})
+	a.warnMissing(job, []string{lengthField, pageField}, plan.Shown{Names: shown, Bytes: true})
 	for _, d := range mover.First.Warnings {
 		a.print.Print(d)
 	}

@@ -90,6 +90,9 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 			continue
 		}
 		shown := a.onlyQuantities(strings.Split(a.transferNames(c), ","))
+		if format == "csv" { // it has only the columns of pairs
+			shown = slices.DeleteFunc(shown, func(name string) bool { return slices.Contains(report.Answers, name) })
+		}
 		a.warnMissing(j, append(quantitiesOf(a.schema), lengthField), plan.Shown{Names: shown})
 		for _, w := range t.Warnings {
 			a.print.Print(w)

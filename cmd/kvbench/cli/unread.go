@@ -7,6 +7,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 	"kvbench/engine/sweep"
@@ -118,6 +119,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 			d.WithHint("%sthe %s accounting of %s depends on it", what, accounting, few(u.Elsewhere[accounting]))
 		}
 		switch {
+		case u.Hidden && isZero(u.Value.Value) && isZero(u.Field.Default): // unknown, so nothing shows it
 		case len(u.Quantities) > 0:
 			d.WithHint("%s%s: see '%s kvcache --format table'", what, dependents(u.Quantities), program)
 		case u.Hidden:
@@ -129,6 +131,8 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	}
 	return d
 }
+
+func isZero(v formula.Value) bool { return v.Kind == formula.Num && v.Num == formula.Int(0) }
 
 // otherHint names the values that the other accounting uses.
 func otherHint(all []plan.Unread, names []string, it string) string {
