@@ -108,8 +108,9 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// programs builds the test binary of package cli. It acts as kvbench or as a fake
-// nixlbench, depending on the name under which it is started.
+// programs returns a folder with kvbench and a stand-in for nixlbench. Both come from the
+// test binary of package cli, which acts as kvbench or builds the stand-in, depending on the
+// name under which it is started.
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -118,8 +119,14 @@ func programs(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := os.Symlink("kvbench", filepath.Join(dir, "nixlbench")); err != nil {
+	maker := filepath.Join(dir, "make-nixlbench")
+	if err := os.Symlink("kvbench", maker); err != nil {
 		t.Fatal(err)
+	}
+	build = exec.Command(maker, dir)
+	build.Dir = filepath.Join(root, "cmd/kvbench/cli")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	return dir
 }

@@ -18,7 +18,7 @@ func realNixlbench(t *testing.T) string {
 	t.Helper()
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		path := filepath.Join(dir, "nixlbench")
-		if target, err := filepath.EvalSymlinks(path); err == nil && !strings.Contains(path, "testscript-main") && !strings.HasSuffix(target, ".test") {
+		if _, err := os.Stat(path); err == nil && dir != standinDir {
 			return path
 		}
 	}

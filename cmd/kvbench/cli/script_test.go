@@ -50,11 +50,21 @@ func TestMain(m *testing.M) {
 		"etcd":    fakeEtcd,
 		"kubectl": fakeKubectl,
 		"docker":  fakeDocker,
+		// For tests outside this package: builds the stand-in for nixlbench in a folder.
+		"make-nixlbench": func() {
+			if err := makeNixlbench(os.Args[1]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
 	})
 }
 
 // withNixlbench runs the tests with a stand-in for nixlbench.
 type withNixlbench struct{ *testing.M }
+
+// standinDir is the folder with the stand-in for nixlbench.
+var standinDir string
 
 func (m withNixlbench) Run() int {
 	dir, err := os.MkdirTemp("", "kvbench")
@@ -66,6 +76,7 @@ func (m withNixlbench) Run() int {
 		fmt.Fprintln(os.Stderr, "the stand-in for nixlbench:", err)
 		return 1
 	}
+	standinDir = dir
 	os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return m.M.Run()
 }
