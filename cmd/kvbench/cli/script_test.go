@@ -83,7 +83,7 @@ func (m withNixlbench) Run() int {
 
 // makeNixlbench builds the stand-in, and writes the flags that it reads.
 func makeNixlbench(dir string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s", "-o", filepath.Join(dir, "nixlbench"), "./testdata/nixlbench")
+	cmd := exec.Command("go", "test", "-c", "-buildvcs=false", "-vet=off", "-ldflags=-s", "-o", filepath.Join(dir, "nixlbench"), "./testdata/standin")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"kvbench/cmd/kvbench/cli/testdata/standin"
 )
 
 // tuned is the JSON that kvbench tune prints.
@@ -59,14 +57,47 @@ func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// at returns the surface's bandwidth at the given settings.
-func at(settings map[string]any) float64 {
+// tuneSurface is the surface from which the stand-in for nixlbench takes its bandwidths.
+type tuneSurface struct {
+	at   map[string]float64 // by the values of the settings
+	best float64            // the largest bandwidth that can be trusted
+}
+
+func readSurface(t testing.TB) tuneSurface {
+	t.Helper()
+	cmd := exec.Command("nixlbench")
+	cmd.Env = append(os.Environ(), "FAKE_SURFACE=print")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tuneSurface{at: map[string]float64{}}
+	for line := range strings.Lines(string(out)) {
+		var batch, threads, depth, queue int64
+		var api string
+		var v float64
+		var trusted bool
+		if _, err := fmt.Sscan(line, &batch, &threads, &depth, &api, &queue, &v, &trusted); err != nil {
+			t.Fatal(err)
+		}
+		s.at[fmt.Sprint(batch, threads, depth, " ", api, " ", queue)] = v
+		if trusted {
+			s.best = max(s.best, v)
+		}
+	}
+	if len(s.at) != 1080 {
+		t.Fatalf("the surface has %d points, want 1080", len(s.at))
+	}
+	return s
+}
+
+// of returns the surface's bandwidth at the given settings.
+func (s tuneSurface) of(settings map[string]any) float64 {
 	n := func(name string) int64 {
 		v, _ := settings[name].(float64)
 		return int64(v)
 	}
-	api, _ := settings["posix_api_type"].(string)
-	return standin.SurfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
+	return s.at[fmt.Sprint(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), " ", settings["posix_api_type"], " ", n("posix_kernel_queue_size"))]
 }
 
 // TestTuneSeeds checks that tune comes within 5% of the best bandwidth with a tenth of
@@ -79,10 +110,7 @@ func TestTuneSeeds(t *testing.T) {
 	if full() {
 		seeds = 20
 	}
-	best, points := standin.SurfaceBest()
-	if points != 1080 {
-		t.Fatalf("the surface has %d points, want 1080", points)
-	}
+	s := readSurface(t)
 	failed, suspect := 0, 0
 	for seed := 1; seed <= seeds; seed++ {
 		cmd := tuneCommand(t, seed, "--quiet", "--format", "json")
@@ -94,11 +122,11 @@ func TestTuneSeeds(t *testing.T) {
 		if err := json.Unmarshal(out, &r); err != nil {
 			t.Fatal(err)
 		}
-		if v := at(r.Best.Settings); v < 0.95*best {
-			t.Errorf("seed %d: found %.2f with %v, the best is %.2f", seed, v, r.Best.Settings, best)
+		if v := s.of(r.Best.Settings); v < 0.95*s.best {
+			t.Errorf("seed %d: found %.2f with %v, the best is %.2f", seed, v, r.Best.Settings, s.best)
 		}
 		runs, err := os.ReadFile(filepath.Join(cmd.Dir, "runs"))
-		if err != nil || r.Combinations != points || r.Runs > points/10 || len(runs) > r.Runs {
+		if err != nil || r.Combinations != len(s.at) || r.Runs > len(s.at)/10 || len(runs) > r.Runs {
 			t.Errorf("seed %d: %d runs, %d of which printed a table, for %d combinations", seed, r.Runs, len(runs), r.Combinations)
 		}
 		if r.Best.Status != "ok" || r.Best.Mean > 100 || len(r.Best.Values) < 2 {
@@ -177,7 +205,7 @@ func TestTuneResume(t *testing.T) {
 		t.Errorf("the results of the interrupted search are lost: %v", err)
 	}
 	var r tuned
-	if err := json.Unmarshal(out, &r); err != nil || at(r.Best.Settings) == 0 {
+	if err := json.Unmarshal(out, &r); err != nil || readSurface(t).of(r.Best.Settings) == 0 {
 		t.Errorf("the result is %v: %+v", err, r.Best)
 	}
 }

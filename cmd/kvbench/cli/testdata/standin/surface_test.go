@@ -17,9 +17,9 @@ var (
 	surfaceQueues  = []int64{64, 256, 1024}
 )
 
-// SurfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
+// surfaceAt returns the bandwidth of the surface in GB/s, or 0 if the run fails. Its maximum
 // is at 16 blocks, 4 threads, a depth of 4 and URING.
-func SurfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
+func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	if threads == 32 {
 		return 0
 	}
@@ -43,24 +43,20 @@ func SurfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 // is far above all others.
 func isSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
 
-// SurfaceBest returns the largest bandwidth on the surface that can be trusted, and the number
-// of points on the surface.
-func SurfaceBest() (best float64, points int) {
+// printSurface prints the settings of each point of the surface, its bandwidth, and whether
+// its result can be trusted.
+func printSurface() {
 	for _, batch := range surfaceBatches {
 		for _, threads := range surfaceThreads {
 			for _, depth := range surfaceDepths {
 				for _, api := range surfaceAPIs {
 					for _, queue := range surfaceQueues {
-						points++
-						if !isSuspect(batch, depth) {
-							best = max(best, SurfaceAt(batch, threads, depth, api, queue))
-						}
+						fmt.Println(batch, threads, depth, api, queue, surfaceAt(batch, threads, depth, api, queue), !isSuspect(batch, depth))
 					}
 				}
 			}
 		}
 	}
-	return best, points
 }
 
 // surface returns the bandwidth to print, or "" if FAKE_SURFACE is not a number. Bandwidths
@@ -75,7 +71,7 @@ func (f *fake) surface() string {
 	os.WriteFile("runs", append(runs, 'x'), 0o644)
 	noise := rand.New(rand.NewPCG(seed, uint64(len(runs))))
 	batch, depth := f.number("max_batch_size"), f.number("pipeline_depth")
-	v := SurfaceAt(batch, f.number("num_threads"), depth, f.values["posix_api_type"], f.number("posix_kernel_queue_size"))
+	v := surfaceAt(batch, f.number("num_threads"), depth, f.values["posix_api_type"], f.number("posix_kernel_queue_size"))
 	if v == 0 {
 		f.die("pthread_create failed: Resource temporarily unavailable")
 	}

@@ -1,4 +1,5 @@
-// Package standin imitates nixlbench for tests, which start it two thousand times. It starts
+// Package standin imitates nixlbench for tests, which start it two thousand times. It is
+// test code, so it is built with go test -c. It starts
 // three times as fast as a command in the tests' own program, because it does not import CUE.
 // Instead, it reads the flags of all releases from a file in the program's folder.
 package standin
@@ -18,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -35,8 +37,12 @@ type fake struct {
 	out      *bufio.Writer
 }
 
-// Main runs the stand-in for nixlbench.
-func Main() {
+// TestMain is the program. If FAKE_SURFACE is "print", it prints the surface.
+func TestMain(*testing.M) {
+	if os.Getenv("FAKE_SURFACE") == "print" {
+		printSurface()
+		return
+	}
 	f := &fake{release: "main-2026-08-21", types: map[string]string{}, values: map[string]string{}, out: bufio.NewWriter(os.Stdout)}
 	if r := os.Getenv("FAKE_RELEASE"); r != "" {
 		f.release = r
