@@ -37,8 +37,8 @@ func (ds *declarations) declare(use Use) error {
 			return err
 		}
 	}
-	// The architecture comes last, so that an error about a name that is declared twice is
-	// at the position in the architecture's file.
+	// Declare the architecture last, so that an error about a duplicate name points to the
+	// architecture's file.
 	ds.declareArch(arch)
 	return nil
 }

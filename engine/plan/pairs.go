@@ -920,7 +920,7 @@ type Shape struct {
 // groups.
 func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
 
-// Pairs returns how many pairs of ranks between two groups have such descriptors.
+// Pairs returns how many pairs of ranks between two groups have descriptors of this shape.
 func (s *Shape) Pairs() int64 { return s.from.pairs() }
 
 // readsAny reports whether a value depends on any of the named inputs.

@@ -20,7 +20,7 @@ type Shown struct {
 	Flags bool
 	// Bytes reports whether only the bytes of I/Os are shown, not their number and sizes.
 	Bytes bool
-	// Runs reports whether the command is run, which sets more flags.
+	// Runs reports whether kvbench runs the nixlbench command, which sets more flags.
 	Runs bool
 }
 
@@ -49,7 +49,7 @@ type Unread struct {
 	Hidden     bool
 	Quantities []string
 	// Chooses reports whether the plan is for a transfer between ranks only because the user
-	// set this value and others without an effect.
+	// set this value, and perhaps other values that have no effect.
 	Chooses bool
 }
 

@@ -188,8 +188,9 @@ func all(t *testing.T, text string) (string, error) {
 	return strings.Join(got, "; "), err
 }
 
-// TestTraces reads both formats as they are published. Times are milliseconds since the
-// beginning in the first format, and dates, with or without a time zone, in the second.
+// TestTraces reads both formats as they are published. In the first format, times are
+// milliseconds since the beginning of the trace; in the second, they are dates with or
+// without a time zone.
 func TestTraces(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"json": {

@@ -6,7 +6,7 @@ import "kvbench/engine/diag"
 // formulas of the rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
-	// KindFields maps the names of the fields that kinds have to the fields' types.
+	// KindFields contains the types of all fields of layer kinds, keyed by the field's name.
 	KindFields map[string]Kinds `json:"kind_fields"`
 
 	Let      map[string]Formula               `json:"let"`

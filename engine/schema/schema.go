@@ -90,8 +90,8 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
-	// Note specifies where a value may be only informative: [NoteAny] or [NoteFile]. For such
-	// values, kvbench does not print a note if nothing depends on them.
+	// Note is [NoteAny] or [NoteFile] if the field's values, or only those from files, may be
+	// purely informative. kvbench does not print a note if nothing depends on such a value.
 	Note string `json:"note,omitempty"`
 	// Such is an example of a value.
 	Such string `json:"such,omitempty"`

@@ -137,8 +137,8 @@ func (r *Files) isOwnConfig(o outline) bool {
 	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelled)
 }
 
-// minMisspelled is the minimum length of a name that is considered a possible misspelled
-// key. A shorter name is too likely to be an unrelated word.
+// minMisspelled is the minimum length of a name that may be a misspelled key. A shorter
+// name is too likely to be an unrelated word.
 const minMisspelled = 4
 
 // isNearKey reports whether name is probably meant to be a key of section,

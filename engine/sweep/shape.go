@@ -22,7 +22,8 @@ type shape struct {
 	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that can differ between points with the same values of the slow axes
 	limits  []fit.Limit
-	// arguments reports whether any limit applies to each argument of the command.
+	// arguments reports whether the limits include one that each argument of the command must
+	// meet.
 	arguments bool
 }
 

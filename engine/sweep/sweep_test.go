@@ -220,7 +220,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	sampled := len(points)*len(test.model) > most && os.Getenv("KVBENCH_FULL") == ""
 	var items []plan.Item
 	var want, wantBroken, wantFailed []string
-	var groups []int // the number of rows of each point in want
+	var groups []int // the number of rows in want for each point
 	broken, failed := map[string]uint64{}, uint64(0)
 	planners := map[*schema.Architecture]*plan.Planner{}
 	for _, name := range test.model {
@@ -468,7 +468,7 @@ model: model_name: "EARLY"
 // count points, not occurrences.
 func TestSweepWarnings(t *testing.T) {
 	// Every layer stores packed fp8 records, which exist only on some GPUs, so each group
-	// causes a warning. The layers of the even group differ in size.
+	// causes a warning. The layers in the group "even" differ in size.
 	text := `twice: {
 	match: "twice"
 	#params: model_name!: string

@@ -21,7 +21,7 @@ type worker struct {
 	out      *chunk
 }
 
-// chunk evaluates the points of a chunk.
+// chunk evaluates the points of c.
 func (wk *worker) chunk(c *chunk) {
 	c.buf, c.rows, c.keys = c.buf[:0], c.rows[:0], c.keys[:0]
 	c.breaks, c.fails, c.warns = c.breaks[:0], c.fails[:0], c.warns[:0]

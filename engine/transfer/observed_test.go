@@ -94,7 +94,8 @@ func TestSharedLink(t *testing.T) {
 		// Two pairs of 335,544,320 bytes at 50 GB/s take 13,421.8 us. 40,960 descriptors take
 		// 40,960 * 3.75 = 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8 decode_tp=4", 167_022},
-		// No two pairs share a rank: the bytes take 6,710.9 us, and the descriptors 153,600 us.
+		// No two pairs share a rank, so the bytes take 6,710.9 us and the descriptors take
+		// 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8", 160_311},
 		// A prefill rank sends 335,544,320 bytes to each of two ranks.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=4 decode_tp=8", 167_022},
@@ -144,7 +145,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestAnswersOfStages checks the time including prefill if the source has pipeline stages.
+// TestAnswersOfStages checks the time for prefill and transfer together if the source has
+// pipeline stages.
 func TestAnswersOfStages(t *testing.T) {
 	w := newWorld(t)
 	// A stage has half of the 80 layers. 2 * 40 * 512 descriptors at 3.75 us take 153,600

@@ -231,8 +231,8 @@ func TestWindows(t *testing.T) {
 		// group: 21 * (37,440 + 8,640) + 20 * 1,728 bytes. There are 32 blocks for layers
 		// without a window, and 3 + 3 + 3 + 17 blocks for windows and states.
 		{"deepseek-v4-flash", "engine=VLLM page_size=256 kvcache_quant_mode=fp8", 58, 1_002_240},
-		// 62 layers with 512 pages each, and K and V separate: SGLang's list of models with
-		// windows does not include this one
+		// 62 layers with 512 pages each, and K and V separate, because SGLang's list of models
+		// with windows does not include this one
 		{"gemma-3-27b", "engine=SGLANG page_size=16", 62 * 2 * 512, 65_536},
 	} {
 		flags := "isl=8192 tp=1 decode_tp=1 " + test.flags
