@@ -29,8 +29,8 @@ type Request struct {
 	// If Fit is set, values that the user did not set are adjusted so that the release
 	// accepts the plan.
 	Fit bool
-	// Least makes a fitted plan use the smallest values that fit. It affects only flags for
-	// which the release defines such a value and that the user did not set.
+	// Least makes a fitted plan use the smallest values that fit. It affects only flags that
+	// the user did not set, and only if the release defines a smallest value for them.
 	Least bool
 
 	// stage and io are set only in the rank accounting. facts contains the values computed

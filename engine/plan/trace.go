@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// tracer determines which inputs the values of a program depend on, following only
-// some of its formulas.
+// tracer determines which inputs the values of a program depend on. It follows only some
+// of the program's formulas.
 type tracer struct {
 	*Program
 	// reach contains the dependencies of values, but not the dependencies of the folds that
@@ -224,8 +224,8 @@ func (p *Program) indexedBy() map[string]*schema.Field {
 func everything(string) bool { return true }
 
 // following returns a function that reports whether to follow a formula. The function
-// accepts the formulas that ofLayers accepts but, of each table in chosen, only the entries
-// listed there.
+// accepts the formulas that ofLayers accepts, except table entries that are missing from
+// the table's list in chosen.
 func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
 	return func(name string) bool {
 		table, entry, isEntry := strings.Cut(name, ".")

@@ -325,7 +325,7 @@ func (s *Schema) FieldOf(name string) *Field {
 }
 
 // Values returns the allowed values or, if they depend on the architecture, the ones that
-// every architecture allows. It returns nil if the field does not have such a list.
+// every architecture allows. It returns nil if the field's values are not limited to a list.
 func (f *Field) Values() []string {
 	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
 		return f.Type.Words

@@ -213,8 +213,8 @@ type mend struct {
 	value  formula.Value
 }
 
-// addFixes adds the fixes for the limits. It appends the flags that the fixes change to
-// names and returns the result.
+// addFixes adds the fixes for the limits. It returns names followed by the flags that the
+// fixes change.
 func (v *variant) addFixes(it *sweepItem, names []formula.Ref) []formula.Ref {
 	for i := range v.limits {
 		l := &v.limits[i]

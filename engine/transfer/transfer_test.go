@@ -187,7 +187,7 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("sources %q, %d bytes into rank 0; want two each, and 788,529,152", got, into[0])
 	}
 	if len(tr.Warnings) == 0 || !strings.Contains(tr.Warnings.Error(), "more data is written than needed") {
-		t.Errorf("warnings %v, want one on what is written", tr.Warnings)
+		t.Errorf("warnings %v, want one about the amount of data written", tr.Warnings)
 	}
 }
 
@@ -292,7 +292,7 @@ func TestInto(t *testing.T) {
 		}
 		common := fmt.Sprintf("engine=%s isl=%d page_size=%d kvcache_quant_mode=bf16 num_requests=%d", engine, 1+r.IntN(5000), 16<<r.IntN(3), 1+r.IntN(3))
 		if engine == "VLLM" {
-			common += " window=transfer" // the default for transfers, but not for plans of single ranks
+			common += " window=transfer" // the default for transfers, but not for plans for single ranks
 		}
 		flags := fmt.Sprintf("%s tp=%d decode_tp=%d pp=%d decode_pp=%d contiguous_pages=%d", common, tp, to, pp, dpp, r.IntN(4))
 		tr, err := w.transfer(t, name, flags)
