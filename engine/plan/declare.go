@@ -127,8 +127,8 @@ func (ds *declarations) folded() bool {
 	return false
 }
 
-// replaced reports whether name is a quantity for which architectures have a formula that
-// the rank accounting replaces.
+// replaced reports whether name is a quantity whose formula in the architecture is replaced
+// by the rank accounting.
 func (ds *declarations) replaced(name string) bool {
 	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() && q.Formula.IsZero() })
 }

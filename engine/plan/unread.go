@@ -38,8 +38,8 @@ type Unread struct {
 	// Kinds are the layer kinds that depend on the field in the rank accounting, if the model
 	// has no layers of these kinds.
 	Kinds []string
-	// Elsewhere lists other architectures that depend on the field, keyed by accounting, if
-	// this architecture never does.
+	// If this architecture never depends on the field, Elsewhere lists other architectures
+	// that do, keyed by accounting.
 	Elsewhere map[string][]string
 	// With lists flags that would make the plan depend on the field, each with a value.
 	With []string
@@ -87,7 +87,7 @@ func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, 
 
 // areVisible reports whether each of the fields affects a quantity that is shown or, if
 // the command is shown, the command. It may return false even if they all do, because it
-// looks for indirect dependencies only if the program computes only quantities.
+// ignores indirect dependencies unless the program computes only quantities.
 func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) bool {
 	if len(fields) == 0 {
 		return true

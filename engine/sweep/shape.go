@@ -27,7 +27,7 @@ type shape struct {
 	arguments bool
 }
 
-// maxVariants is the maximum number of variants of an item. If there are more, the item's
+// maxVariants is the maximum number of variants per item. If there are more, the item's
 // points are planned one by one.
 const maxVariants = 64
 

@@ -66,7 +66,7 @@ var (
 // whereName is the name of the Where condition in programs and messages.
 const whereName = "--where"
 
-// Sweep contains a point for every combination of an item and values of the item's axes.
+// Sweep contains a point for every combination of the axis values of each item.
 // Its points are in a fixed order: item by item, with the axes in the schema's order, the
 // last axis changing fastest, and each axis's values in the order given. In the rank
 // accounting, a point may have several rows.

@@ -50,7 +50,7 @@ type rowFrame struct {
 	fixed []int // the indexes, in variant.names, of the flags that fitting changed for the latest row
 }
 
-// maxRowFrames is the maximum number of frames of a variant. If a point has more rows,
+// maxRowFrames is the maximum number of frames per variant. If a point has more rows,
 // the remaining rows share the last frame.
 const maxRowFrames = 8
 

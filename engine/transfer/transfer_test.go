@@ -167,8 +167,8 @@ func sourcesOf(pairs []transfer.Pair) string {
 	return strings.Join(list, " ")
 }
 
-// TestReplicas checks that all ranks with a copy of a head send it if the engine works
-// that way, and that a warning says that more data is written than needed.
+// TestReplicas checks an engine in which all ranks with a copy of a head send their copy. A
+// warning must say that more data is written than needed.
 func TestReplicas(t *testing.T) {
 	w := newWorld(t)
 	tr, err := w.transfer(t, "qwen3-235b-a22b", "isl=8192 kvcache_quant_mode=bf16 engine=SGLANG page_size=16 tp=8 decode_tp=4")
