@@ -119,7 +119,7 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 }
 
 // Spare adds spare names, which become part of the program only if a formula reads them. If
-// a name is a spare one, the declare function declares it in a scope with [Scope.Default] or
+// a name is spare, the declare function declares it in a scope with [Scope.Default] or
 // [Scope.Formula]. The names function lists all spare names. It is an error to declare one of
 // these names in any other way.
 func (s *Scope) Spare(declare func(s *Scope, name string), names func() []string) {

@@ -55,8 +55,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestEnvironment checks that the environment is interpreted by the rules of
-// huggingface_hub.
+// TestEnvironment checks that environment variables are interpreted as in huggingface_hub.
 func TestEnvironment(t *testing.T) {
 	home := t.TempDir()
 	write(t, filepath.Join(home, "token"), " from-file\r\n")
