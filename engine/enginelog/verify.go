@@ -236,7 +236,7 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns one finding for each check name for which a check applies. If a check
+// findings returns one finding for each check name that has an applicable check. If a check
 // compares every line, its finding is for the first line that differs.
 func (v *verifier) findings() []Finding {
 	var list []Finding

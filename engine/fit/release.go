@@ -16,7 +16,7 @@ import (
 
 // The names that have a special meaning in rules: the flag that selects the backend, the
 // two sides of a transfer in the configuration, and the value of one command argument. A
-// limit that reads ArgumentVar must hold for each argument.
+// limit that reads ArgumentVar must be met for each argument.
 const (
 	BackendFlag    = "backend"
 	SourceVar      = "source"

@@ -173,8 +173,8 @@ type Program struct {
 	inputs func() *numbers
 	reach  func() *Reach // see ReachAll
 
-	// Used only in partial programs. lacking contains the names without a value that each
-	// formula reads, and wrong contains the formula's error.
+	// Used only in partial programs. For each formula, lacking contains the names that it reads
+	// but that have no value, and wrong contains its error.
 	lacking map[Ref][]string
 	wrong   map[Ref]*diag.Diag
 }
@@ -201,7 +201,7 @@ func (s *slot) quick() quickSlot {
 	return q
 }
 
-// slot is what one name refers to. The formulas in a table also have slots, but these
+// slot is what a name refers to. The formulas in a table also have slots, but these
 // slots have no names in the program.
 type slot struct {
 	*unit

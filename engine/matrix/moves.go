@@ -31,7 +31,7 @@ const maxKept = 1 << 20
 // destination group have the same moves, so Mover caches the moves. A Mover is not safe for
 // concurrent use.
 type Mover struct {
-	// First is the transfer for one request of the length in the configuration.
+	// First is the transfer for one request of the configured length.
 	First *plan.Transfer
 
 	planner *plan.Planner
