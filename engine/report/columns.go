@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that helps identify a plan. label is the heading of its column in text
-// output, key is its name in output for programs, and of is its name in records.
+// setting is a value that helps identify a plan. The label field is its heading in text output, key
+// is its name in output for programs, and the of field is its name in records.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -221,9 +221,9 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column in output for programs. of is the plan value that the column shows, or
-// nil if it shows something else. cell returns the text for a line of a point, given the
-// matching line of the baseline.
+// column is a column in output for programs. The of field is the plan value that the column shows,
+// or nil if it shows something else. The cell function returns the text for one of a point's lines,
+// given the matching line of the baseline.
 type column struct {
 	name   string
 	of     *runner.Name

@@ -7,7 +7,7 @@ import (
 )
 
 // measurements returns requests that take 5 us to start and 2 us per descriptor, and move 25,000
-// bytes per microsecond (25 GB/s). Each time is off by one of the fractions in noise.
+// bytes per microsecond (25 GB/s). If noise is set, each time is off by one of its fractions.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {

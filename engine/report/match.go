@@ -132,7 +132,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 		if len(tell) > 0 {
 			w.WithHint("the rows of this file differ in %s; extend --match with the columns that must be equal", strings.Join(tell, ", "))
 		} else {
-			w.WithHint("no column can tell the rows of this file apart")
+			w.WithHint("no column distinguishes the rows of this file")
 		}
 		list = append(list, w)
 	}

@@ -534,7 +534,7 @@ func (l *line) shown(m schema.Measure) string {
 	return l.spread(m).median
 }
 
-// asked returns the first and the last size that the run was for, according to its
+// asked returns the first and the last size that the run was asked to measure, according to its
 // flags or, if they are not recorded, to the plan.
 func (l *line) asked(m schema.Measure) (first, last string) {
 	if m.Asked != nil {
@@ -589,7 +589,7 @@ func median(sorted []nixlbench.Number) string {
 	return strings.TrimSuffix(strings.TrimSuffix(text, "0"), ".")
 }
 
-// decimalsOf returns the number of decimals of a number.
+// decimalsOf returns the number of digits after the decimal point.
 func decimalsOf(n nixlbench.Number) int {
 	_, decimals, _ := strings.Cut(string(n), ".")
 	return len(decimals)

@@ -81,8 +81,8 @@ func verdict(equal bool) string {
 	return "differs"
 }
 
-// amounts formats the numbers of a finding: in bytes if they differ but look the same in a
-// larger unit.
+// amounts formats the numbers of a finding. If they differ but look the same in a larger unit, both
+// are in bytes.
 func amounts(f *enginelog.Finding) (logged, computed string) {
 	logged, computed = amount(f.Logged, f.Unit), amount(f.Computed, f.Unit)
 	if logged == computed && !f.Equal {
