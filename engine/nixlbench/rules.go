@@ -197,7 +197,7 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding returns the rules of a table whose conditions are true for the loaded plan and
+// holding returns a table's rules whose conditions are true for the loaded plan and
 // facts.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List

@@ -91,10 +91,9 @@ func flagsOf(s *schema.Schema) []*schema.Flag {
 	return list
 }
 
-// settings returns the settings that the results show: the values of the view, and the fields
-// and nixlbench flags in which points differ. Flags that determine only how long a run is, and
-// flags that follow from the plan, are shown only if some points are otherwise
-// indistinguishable.
+// settings returns the settings that the results show: the values of the view, and the fields and
+// nixlbench flags in which points differ. Flags that determine only the length of a run, and flags
+// that follow from the plan, are shown only if some points are otherwise indistinguishable.
 func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	shown := settingsOf(ranked(WithAxes(o.View, r.axes(s.Fields)), r.Points))
 	var lengths, derived []setting

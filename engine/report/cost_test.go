@@ -22,8 +22,8 @@ func measurements(counts, sizes []float64, noise ...float64) []moved {
 	return list
 }
 
-// TestFitCost checks fits to exact times, to noisy times, and to times that only some parts of
-// the cost affect.
+// TestFitCost checks fits to exact times, to noisy times, and to times that depend on only some
+// parts of the cost.
 func TestFitCost(t *testing.T) {
 	sizes := []float64{4096, 65536, 1 << 20}
 	c, why := fitCost(measurements([]float64{1, 8, 64}, sizes))

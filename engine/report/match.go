@@ -56,8 +56,8 @@ func (m *match) key(p Point, l *line) string {
 	return strings.Join(cells, "\x00")
 }
 
-// of returns the line of the baseline that matches l. It returns nil if none or
-// several match.
+// of returns the line of the baseline that matches l. It returns nil if no line or several lines
+// match.
 func (m *match) of(p Point, l *line) *line {
 	if found := m.lines[m.key(p, l)]; len(found) == 1 {
 		return found[0]
@@ -65,7 +65,7 @@ func (m *match) of(p Point, l *line) *line {
 	return nil
 }
 
-// maxPairs is the maximum number of differing pairs of values shown for a column.
+// maxPairs is the maximum number of pairs of different values that are shown for a column.
 const maxPairs = 2
 
 // Told returns a note that lists the columns on which lines were matched and the columns in

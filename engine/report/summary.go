@@ -335,7 +335,7 @@ func isDecimal(text string) bool {
 	return digits(whole) && (whole == "0" || whole[0] != '0') && (!ok || digits(fraction))
 }
 
-// isPlainText reports whether every character of text represents itself in JSON.
+// isPlainText reports whether text consists of ASCII characters that need no escaping in JSON.
 func isPlainText(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -572,8 +572,8 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median returns the exact median of sorted numbers. The mean of two numbers has at most one
-// more decimal than they have.
+// median returns the exact median of sorted numbers. The mean of two numbers has at most one more
+// decimal place than the numbers.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)
 	a, b := sorted[(n-1)/2], sorted[n/2]

@@ -288,7 +288,7 @@ func rankList(ranks []transfer.RankLoad) string {
 	return strings.Join(words, " ")
 }
 
-// TransferJSON writes transfers as JSON: one as an object, several as an array.
+// TransferJSON writes transfers as JSON: a single transfer as an object, several as an array.
 func TransferJSON(w io.Writer, list []Transfer) error {
 	all := make([]map[string]any, len(list))
 	for i, t := range list {

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// VerifyText writes the values of the view, followed by the result of comparing a log with
-// a plan. flags are the flags with which the explain command shows the same plan.
+// VerifyText writes the values of the view, followed by the result of comparing a log with a plan.
+// flags are the explain command's flags for the same plan.
 func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string) error {
 	if err := Rows(w, view, r.Plan); err != nil {
 		return err
