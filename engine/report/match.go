@@ -68,10 +68,9 @@ func (m *match) of(p Point, l *line) *line {
 // maxPairs is the maximum number of pairs of different values that are shown for a column.
 const maxPairs = 2
 
-// Told returns a note that lists the columns on which lines were matched and the columns in
-// which the compared lines differ. It also returns warnings about lines that match several lines
-// of the baseline, and about lines of the baseline without a match. name is the name of the
-// baseline.
+// Told returns a note that lists the columns used to match lines and the columns in which matched
+// lines differ. It also returns warnings about lines that match several lines of the baseline, and
+// about lines of the baseline without a match. name is the name of the baseline.
 func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	m := r.match
 	pairs := make([][]string, len(m.others))

@@ -239,8 +239,7 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith describes when nixlbench reads a flag: with which backends, and with which other
-// flags.
+// readWith describes the backends and the other flags with which nixlbench reads a flag.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))

@@ -509,7 +509,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
-			Note:    "The chart shows how long moving the cache of one request takes at the measured bandwidth, by cache size. For a plan for one rank, the size includes only that rank's part of the cache.",
+			Note:    "The chart shows how long it takes to move one request's cache at the measured bandwidth, by cache size. For a plan for one rank, the size includes only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},
@@ -830,8 +830,7 @@ func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	return curve
 }
 
-// peakCurve returns the curve of the time that moving a cache takes at the link's peak
-// bandwidth.
+// peakCurve returns the curve of the time needed to move a cache at the link's peak bandwidth.
 func (b *resultsPage) peakCurve() webpage.Curve {
 	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}
 	lo, hi := math.Inf(1), 0.0
