@@ -212,9 +212,9 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios calls row once for each row of a comparison in text or Markdown. A row has
-// each measure with its ratio to the baseline and, if the ratio varies between runs, the
-// smallest and largest ratio.
+// ratios calls row once for each row of a comparison in text or Markdown. A row shows each measure
+// with its ratio to the baseline and, if the ratio varies between runs, the smallest and largest
+// ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
