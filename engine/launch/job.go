@@ -564,8 +564,8 @@ func (f *Format) texts(j *Job, of []*Point) ([]File, error) {
 	return files, nil
 }
 
-// Unused returns the options in the input that the format reads, but that do not change
-// this job. For example, no fabric that uses the network devices is set.
+// Unused returns the options in the input that the format reads but that do not change this
+// job. For example, network devices do not change a job without a fabric that uses them.
 func (f *Format) Unused(in *Input, j *Job) ([]string, error) {
 	files, err := f.texts(j, j.Points[:1])
 	if err != nil {

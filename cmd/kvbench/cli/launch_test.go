@@ -237,7 +237,7 @@ func TestLaunchHostile(t *testing.T) {
 					t.Errorf("%s with %q: %s is %q", format, name, file, text)
 				}
 			}
-			// Such names must not break the logs and the results either.
+			// Such names must not break the logs or the results either.
 			if text, _ := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "--", out); !strings.HasSuffix(text, ": note: 1 result, 1 suspect\n") {
 				t.Errorf("collecting %q: %s", out, text)
 			}
@@ -393,7 +393,8 @@ func TestLaunchShellcheck(t *testing.T) {
 			}
 		}
 	}
-	// Five formats have 9 scripts, Kubernetes has 4 for each of three jobs, and fio has 2.
+	// Five formats have 9 scripts each, Kubernetes has 4 for each of three jobs, and fio
+	// has 2.
 	if want := 5*9 + 3*4 + 2; n != want {
 		t.Errorf("%d scripts were checked, want %d", n, want)
 	}

@@ -45,8 +45,8 @@ func sweepFlags() []*flagSpec {
 	}
 }
 
-// sweeps reports whether to print the plans as rows, because something has several
-// values or an option that applies only to rows is set.
+// sweeps reports whether to print the plans as rows. This is the case if something has
+// several values, or if an option that applies only to rows is set.
 func (c *command) sweeps(jobs []plan.Item) bool {
 	for _, name := range []string{"where", "sort", "top", "columns"} {
 		if c.set[name] {
