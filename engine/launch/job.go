@@ -195,7 +195,7 @@ type PointFlag struct {
 	Value any
 }
 
-// Secret is a flag with a secret value. Where the job runs, the environment variable
+// Secret is a flag with a secret value. Where the job runs, the environment variable named
 // Variable contains the value. Flag is the flag as a word of the command, or "" if
 // nixlbench reads the variable itself.
 type Secret struct{ Flag, Variable string }

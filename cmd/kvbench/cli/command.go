@@ -220,8 +220,8 @@ func (c *command) value(name string) (string, data.Origin, bool) {
 	return c.flag(name).String(), from, true
 }
 
-// noteUnused prints a note for each of these flags on the command line, because the
-// command does not use them with the given words.
+// noteUnused prints a note about each of these flags that is set on the command line,
+// because the command does not use them with the given words.
 func (a *app) noteUnused(c *command, words string, flags ...string) {
 	for _, name := range flags {
 		if c.given[name] {

@@ -122,7 +122,7 @@ func explainOne(j plan.Item, name string) ([]*plan.Step, error) {
 	return distinct, nil
 }
 
-// writeSteps writes explanations of one name. Each element of all belongs to a plan.
+// writeSteps writes the explanations of one name in several plans.
 func writeSteps(out *bytes.Buffer, all [][]*plan.Step, format string) error {
 	if format == "json" {
 		return report.StepsJSON(out, slices.Concat(all...))

@@ -445,7 +445,8 @@ func launchSweep(t *testing.T, format string, n int) {
 	if len(list) != n || len(hashes) != n {
 		t.Errorf("%d results with %d hashes, want %d", len(list), len(hashes), n)
 	}
-	// kvbench profile with the same flags has the same points, so it has none left to run.
+	// With the same flags, kvbench profile creates the same points, so there are none left
+	// to run.
 	cmd := j.must(".", append([]string{"kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0"}, sweep...)...)
 	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != n {
 		t.Errorf("profile --resume ran %d more\n%s", len(list)-n, cmd)

@@ -428,7 +428,7 @@ func TestPageOfMany(t *testing.T) {
 	begin := time.Now()
 	b.open(page, 1280, "light")
 	load := time.Since(begin)
-	// This is the median time that the page takes to react to a movement of the mouse.
+	// This is the median time that the page takes to react to a mouse movement.
 	hover := b.number(`(() => {
 		const over = document.querySelector(".u-over"), box = over.getBoundingClientRect(), times = [];
 		for (let i = 0; i < 51; i++) {
@@ -454,7 +454,7 @@ func TestPageOfMany(t *testing.T) {
 	b.check("many")
 }
 
-// TestPageHostile opens a page of results that contain text that looks like markup and code.
+// TestPageHostile opens a page of results whose text looks like markup and code.
 func TestPageHostile(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)

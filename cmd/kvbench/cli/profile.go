@@ -501,8 +501,8 @@ func (p *profile) tell(run *runner.Run) {
 	p.progress.print(func() { p.print.Print(d) })
 }
 
-// spread describes how many processes of a run are started on each host. It says that this
-// host starts first only if no other process can know the group name yet.
+// spread describes how many processes of a run are started on each host. If another process
+// may already know the group name, it does not say that this host starts first.
 func spread(run *runner.Run) string {
 	end := func(n int, what string) string {
 		if n > 1 {

@@ -352,8 +352,8 @@ func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 	}
 }
 
-// tell prints the limits that rows break, and warnings. It adds the reasons why points
-// have no row to errs, each reason only once.
+// tell prints the limits that rows break, and warnings. To errs, it adds the reasons why
+// points have no row, each reason only once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()

@@ -541,7 +541,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 }
 
 // errSides is the error for a run whose processes would be on several machines.
-var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings come next")
+var errSides = errors.New("some of the run's processes would be on another machine, which would not know the next settings")
 
 // execute runs a plan and saves the result.
 func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner.Record, error) {
