@@ -291,7 +291,10 @@ func (r *resultsRun) merge() error {
 			return out
 		}
 		hash, _ := rec.Value(runner.FromRecord, runner.NameHash)
-		start, _ := rec.Value(runner.FromRecord, runner.NameStart)
+		start, ok := rec.Value(runner.FromRecord, runner.NameStart)
+		if !ok {
+			start = string(line) // such a result is a duplicate only if the lines are equal
+		}
 		out = fmt.Appendf(out, "%q %q %q\n", hash, rec.Status, start)
 		return append(append(out, line...), '\n')
 	}, func(out []byte) error {
