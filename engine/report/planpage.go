@@ -195,8 +195,8 @@ func TransfersHTML(w io.Writer, view schema.View, list []Transfer) error {
 
 func modelNameOf(t *Transfer) string { return t.Request.Model.Name }
 
-// transferSection shows the values of a transfer, and a row for each set of pairs of ranks
-// that move the same amount.
+// transferSection shows the values of a transfer, and a row for each set of rank pairs that move
+// the same amount.
 func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 	s := webpage.Section{Title: modelNameOf(t)}
 	if file := t.Request.Config.File; file != "" {

@@ -29,8 +29,8 @@ type Part struct {
 	done  chan bool
 }
 
-// maxPool limits the size, in bytes, of the pool of values of a worker of [Briefs.Each]. At
-// this size, a worker that does not retain what it reads starts a new pool.
+// maxPool limits the size, in bytes, of the pool in which a worker of [Briefs.Each] stores
+// values. At this size, a worker that does not retain what it reads starts a new pool.
 const maxPool = 8 << 20
 
 // errEnough stops reading a file that does not contain results.
@@ -121,7 +121,7 @@ func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream
 		batches: make(chan *jsonl.Batch, 2*n), outs: make(chan *[]byte, 2*n)}
 }
 
-// run reads all parts in order, and calls each for every one of them.
+// run reads all parts in order, and calls the function each for every part.
 func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.split(lines) })
