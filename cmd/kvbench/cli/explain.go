@@ -104,7 +104,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 	return errs.Err()
 }
 
-// writeAnswers writes explanations of one name. Each element of all belongs to a request.
+// writeAnswers writes the explanations of one name for several requests.
 func writeAnswers(out *bytes.Buffer, all [][]*report.Answer, format string) error {
 	flat := slices.Concat(all...)
 	titles := len(flat) > 1

@@ -127,7 +127,7 @@ func (a *app) results(_ context.Context, c *command) error {
 }
 
 // listing returns a listing with the columns and the conditions that the flags set. If
-// shown is false, the listing does not have columns.
+// shown is false, the listing has no columns.
 func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
 	known := report.RowColumns(a.schema)
 	var errs diag.List

@@ -38,7 +38,7 @@ func (a *app) isField(name string) bool {
 	return slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 }
 
-// onlyQuantities returns the names that are names of quantities.
+// onlyQuantities returns only the names that belong to quantities.
 func (a *app) onlyQuantities(names []string) []string {
 	all := quantitiesOf(a.schema)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
