@@ -128,7 +128,7 @@ func (ds *declarations) folded() bool {
 }
 
 // replaced reports whether name is a quantity whose formula in the architecture is replaced
-// by the rank accounting.
+// by rank accounting.
 func (ds *declarations) replaced(name string) bool {
 	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() && q.Formula.IsZero() })
 }

@@ -66,7 +66,7 @@ func (t *LayerTable) Name() string {
 // Count returns the number of layers.
 func (t *LayerTable) Count() int { return t.Last - t.First + 1 }
 
-// OfLayers returns the item to use for explaining j's layers. It switches to the rank
+// OfLayers returns the item to use for explaining j's layers. It switches to rank
 // accounting, because only that has per-layer counts, but returns an error if the user
 // selected the model accounting.
 func (all *Planners) OfLayers(j Item) (Item, error) {
@@ -83,7 +83,7 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 			WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 	}
 	if v := cfg.Values[DraftVar]; IsDrafter(all.schema, v) {
-		return j, v.Origin.Errorf("a drafter's layers are counted only in the %s accounting", accountingRank).
+		return j, v.Origin.Errorf("a drafter's layers are counted only in %s accounting", accountingRank).
 			WithHint("use --%s %s", accountingVar, accountingRank)
 	}
 	planner, err := all.For(arch, Use{Rank: true, Detail: true})

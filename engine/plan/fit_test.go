@@ -191,7 +191,7 @@ func TestFit(t *testing.T) {
 		for _, listed := range s.Architectures {
 			arch := listed.Arch.Get()
 			if len(arch.Tables["access_patterns"]) == 0 {
-				continue // only the rank accounting supports this architecture
+				continue // only rank accounting supports this architecture
 			}
 			p, err := plan.New(s, release, arch, plan.Use{})
 			if err != nil {

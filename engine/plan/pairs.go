@@ -644,8 +644,8 @@ func (l *Layers) pairPages(r *rate) (err error) {
 // maxPairs is the maximum number of pairs of ranks in a transfer.
 const maxPairs = 1 << 20
 
-// sourcesOf determines from which source ranks each destination rank gets the layers of a
-// cell.
+// sourcesOf determines, for each destination rank, the source ranks that send it the layers
+// of a cell.
 func (l *Layers) sourcesOf(of *rate) (*sources, error) {
 	p, all := l.cache.pairing, l.pairs
 	groups := 1

@@ -102,7 +102,7 @@ var (
 var cases = []struct {
 	name   string
 	model  geometry
-	config map[string]any // by default, the rank accounting and bf16
+	config map[string]any // by default, rank accounting and bf16
 	expect map[string]int64
 	source string
 }{
@@ -216,7 +216,7 @@ func check(config map[string]any, g geometry) schema.Check {
 	return schema.Check{Params: params, Config: values}
 }
 
-// TestRank compares the rank accounting with numbers from other sources.
+// TestRank compares rank accounting with numbers from other sources.
 func TestRank(t *testing.T) {
 	s := load(t)
 	for _, c := range cases {

@@ -35,7 +35,7 @@ type Unread struct {
 	// Other is the name of the other accounting, if plans in that accounting depend on the
 	// field.
 	Other string
-	// Kinds are the layer kinds that depend on the field in the rank accounting, if the model
+	// Kinds are the layer kinds that depend on the field in rank accounting, if the model
 	// has no layers of these kinds.
 	Kinds []string
 	// If this architecture never depends on the field, Elsewhere lists other architectures
@@ -252,7 +252,7 @@ func (r *unread) otherAccounting() *unread {
 	return r.other
 }
 
-// kindsWith returns the layer kinds whose formulas depend on a field in the rank
+// kindsWith returns the layer kinds whose formulas depend on a field in rank
 // accounting.
 func (r *unread) kindsWith(field string) []string {
 	if r.rank {

@@ -38,8 +38,8 @@ var errEnough = errors.New("no results")
 
 // Each reads a results file in parallel. It calls read for every result, together with
 // the line that contains it. After all results of a part have been read, it calls the
-// function each for that part. Parts are in the order of the file. Each records problems
-// with other lines in res. The returned error is about the file as a whole.
+// function each for that part. Parts are in the order of the file. Problems with lines that
+// are not results are recorded in res. The returned error is about the file as a whole.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {

@@ -3,7 +3,7 @@ package schema
 import "kvbench/engine/diag"
 
 // Cache describes the caches of serving engines: the kinds of layers, and the
-// formulas of the rank accounting.
+// formulas of rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
 	// KindFields contains the types of all fields of layer kinds, keyed by the field's name.

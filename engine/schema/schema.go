@@ -160,7 +160,7 @@ type Unit struct {
 	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
-// Quantity is a number in a plan, computed by Formula or, in the rank accounting,
+// Quantity is a number in a plan, computed by Formula or, in rank accounting,
 // by Rank.
 type Quantity struct {
 	Name    string  `json:"name"`
@@ -173,7 +173,7 @@ type Quantity struct {
 	// Detail is the condition for showing the quantity in a detailed plan. If there is no
 	// condition, every plan shows the quantity.
 	Detail Formula `json:"detail,omitzero"`
-	// RankDetail and TransferDetail replace Detail in the rank accounting and in transfers, if
+	// RankDetail and TransferDetail replace Detail in rank accounting and in transfers, if
 	// they are set.
 	RankDetail     Formula `json:"rank_detail,omitzero"`
 	TransferDetail Formula `json:"transfer_detail,omitzero"`

@@ -83,7 +83,7 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// BenchmarkSweepRank writes the rows of 100,000 points in the rank accounting.
+// BenchmarkSweepRank writes the rows of 100,000 points in rank accounting.
 func BenchmarkSweepRank(b *testing.B) {
 	for _, model := range []string{"deepseek-r1", "gemma-3-27b", "gpt-oss-120b", "qwen3-next-80b-a3b"} {
 		b.Run(model, func(b *testing.B) {

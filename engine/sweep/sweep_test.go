@@ -410,7 +410,7 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// ranks returns a sweep in the rank accounting. text is a CUE file that contains the
+// ranks returns a sweep in rank accounting. text is a CUE file that contains the
 // model.
 func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()

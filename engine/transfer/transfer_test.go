@@ -272,7 +272,7 @@ func TestUnevenStages(t *testing.T) {
 }
 
 // TestInto checks, for random transfers, that each destination rank receives as many
-// bytes as it stores for the requests according to the rank accounting. If all copies of
+// bytes as it stores for the requests according to rank accounting. If all copies of
 // a head are sent, the rank receives that many bytes for each copy.
 func TestInto(t *testing.T) {
 	w := newWorld(t)

@@ -113,7 +113,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 			d.WithHint("%sit has an effect with %s", what, strings.Join(u.With, " or "))
 		}
 		if len(u.Kinds) > 0 {
-			d.WithHint("%sin the %s accounting, layers of kind %s depend on it", what, schema.AccountingRank, strings.Join(u.Kinds, ", "))
+			d.WithHint("%sin %s accounting, layers of kind %s depend on it", what, schema.AccountingRank, strings.Join(u.Kinds, ", "))
 		}
 		for _, accounting := range schema.Keys(u.Elsewhere) {
 			d.WithHint("%sthe %s accounting of %s depends on it", what, accounting, few(u.Elsewhere[accounting]))
