@@ -77,9 +77,10 @@ func (p *planned) request(t testing.TB, name, flags string) (*plan.Planner, *pla
 }
 
 // TestCells compares cells with tables that were computed by hand from the engines' source
-// code. The Python KVBench divides a request's cache by the number of ranks. Its result for
-// the first model is the same, 335,544,320. It is 197,132,288 for the second model, whose
-// KV heads are replicated, and 71,958,528 for the third, whose latent cache is replicated.
+// code. The Python KVBench divides a request's cache by the number of ranks. For the first
+// model, its result is the same, 335,544,320. For the second model, whose KV heads are
+// replicated, its result is 197,132,288, and for the third, whose latent cache is replicated,
+// 71,958,528.
 func TestCells(t *testing.T) {
 	p := newPlanned(t)
 	for _, test := range []struct {
@@ -148,7 +149,7 @@ func TestSums(t *testing.T) {
 		for range 1 + r.IntN(5) {
 			tokens = append(tokens, 1+r.Int64N(20_000))
 		}
-		// Compute what each rank sends and receives from transfers of just enough requests for
+		// Compute what each rank sends and receives. Each transfer has just enough requests for
 		// each destination group to get one. Request h is the first request of destination
 		// group h. It may come from any source group.
 		rows, columns := make([]int64, w.Size()), make([]int64, w.Size())

@@ -421,7 +421,7 @@ func (m *trial) padded(pieces map[shared]int64) bool {
 	return false
 }
 
-// fills checks that each decode rank receives as much as the rank accounting counts for it.
+// fills checks that each decode rank receives as much as rank accounting counts for it.
 func (m *trial) fills(t *transfer.Transfer, page int64) {
 	flags := fmt.Sprintf("%s window=transfer isl=%d num_requests=1 page_size=%d tp=%d", m.flags, m.isl, page, m.to.each())
 	p, req := m.request(m, m.name, flags, plan.Use{Rank: true, Detail: true})

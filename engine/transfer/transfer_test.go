@@ -166,8 +166,8 @@ func sourcesOf(pairs []transfer.Pair) string {
 	return strings.Join(list, " ")
 }
 
-// TestReplicas checks that all ranks with a copy of a head send it if the engine works
-// that way, and that a warning says that more data is written than needed.
+// TestReplicas checks an engine in which all ranks with a copy of a head send their copy. A
+// warning must say that more data is written than needed.
 func TestReplicas(t *testing.T) {
 	w := newWorld(t)
 	tr, err := w.transfer(t, "qwen3-235b-a22b", "isl=8192 kvcache_quant_mode=bf16 engine=SGLANG page_size=16 tp=8 decode_tp=4")
@@ -186,7 +186,7 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("sources %q, %d bytes into rank 0; want two each, and 788,529,152", got, into[0])
 	}
 	if len(tr.Warnings) == 0 || !strings.Contains(tr.Warnings.Error(), "more data is written than needed") {
-		t.Errorf("warnings %v, want one on what is written", tr.Warnings)
+		t.Errorf("warnings %v, want one about the amount of data written", tr.Warnings)
 	}
 }
 
@@ -231,8 +231,8 @@ func TestWindows(t *testing.T) {
 		// group: 21 * (37,440 + 8,640) + 20 * 1,728 bytes. There are 32 blocks for layers
 		// without a window, and 3 + 3 + 3 + 17 blocks for windows and states.
 		{"deepseek-v4-flash", "engine=VLLM page_size=256 kvcache_quant_mode=fp8", 58, 1_002_240},
-		// 62 layers with 512 pages each, and K and V separate: SGLang's list of models with
-		// windows does not include this one
+		// 62 layers with 512 pages each, and K and V separate, because SGLang's list of models
+		// with windows does not include this one
 		{"gemma-3-27b", "engine=SGLANG page_size=16", 62 * 2 * 512, 65_536},
 	} {
 		flags := "isl=8192 tp=1 decode_tp=1 " + test.flags
