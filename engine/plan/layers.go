@@ -280,17 +280,17 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.watch()
 }
 
-// watch records which of the model's facts and requirements can change when fields vary.
-// Call it again after creating a new space, because the frames of the old space must not be
-// used.
+// watch determines and records which of the model's facts and requirements can change when
+// fields vary. Call it again after creating a new space, because the frames of the old
+// space must not be used.
 func (l *Layers) watch() error {
 	l.live, l.checks = nil, nil
 	l.modelLive()
 	return l.checkBase()
 }
 
-// The positions, in [tally.varying], of the inputs that are not fields. These inputs
-// exist only for transfers.
+// The positions in [tally.varying] of the inputs that are not fields. These inputs exist
+// only for transfers.
 const (
 	rankVaries = iota
 	groupVaries
@@ -350,7 +350,7 @@ func (l *Layers) foldModel(req *Request) error {
 	return nil
 }
 
-// modelLive records the folds over the model's layers whose values can vary.
+// modelLive records which folds over the model's layers have values that can vary.
 func (l *Layers) modelLive() {
 	n := 0
 	for _, f := range l.cache.folds {

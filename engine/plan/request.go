@@ -136,7 +136,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	case name == windowsVar && pl.Rank():
 		return pl.Request.windows, true
 	case name == ioCovers && pl.Rank():
-		return text(pl.Request.io.what())
+		return text(pl.Request.io.coverage())
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {

@@ -461,7 +461,7 @@ func (l *Layers) held(lo, hi int) ([]int64, string) {
 	var key []byte
 	held := make([]int64, len(l.rates))
 	for i := range l.rates {
-		held[i] = l.rates[i].in(lo, hi)
+		held[i] = l.rates[i].countIn(lo, hi)
 		key = strconv.AppendInt(append(key, ' '), held[i], 10)
 	}
 	return held, string(key)

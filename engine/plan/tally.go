@@ -361,7 +361,7 @@ func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 	for i := range l.cells {
 		n := int64(len(l.cells[i].layers))
 		if ofStage {
-			n = l.cells[i].in(l.ends[stage-1], l.ends[stage])
+			n = l.cells[i].countIn(l.ends[stage-1], l.ends[stage])
 		}
 		if n == 0 && len(f.by) == 0 {
 			continue
