@@ -353,7 +353,7 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 	}
 	p := l.cache.pairing
 	var sides [4]int
-	l.inFirst = l.at(-1, 0)
+	l.inFirst = l.frameAt(-1, 0)
 	for i, ref := range p.sides {
 		n, err := l.wholeAt(l.inFirst, ref)
 		if err != nil {
@@ -411,7 +411,7 @@ func (l *Layers) countAll(req *Request, all *pairsOf) error {
 			o := &st.ios[j]
 			each := o.from.pairs()
 			o.pairs = sum.mul(each, groups)
-			o.between = append(o.between, [2]int{st.number, st.to})
+			o.stagePairs = append(o.stagePairs, [2]int{st.number, st.to})
 			each = sum.mul(each, n)
 			if l.slowest {
 				each = sum.mul(each, st.alike)
@@ -458,7 +458,7 @@ func (l *Layers) countPairs(st *stage, all *pairsOf) error {
 			return err
 		}
 		st.blocks = sum.mul(n, all.requests)
-		if st.block, err = l.wholeAt(l.at(st.place, -1), l.cache.blockBytes); err != nil {
+		if st.block, err = l.wholeAt(l.frameAt(st.place, -1), l.cache.blockBytes); err != nil {
 			return err
 		}
 	}
@@ -537,7 +537,7 @@ func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	var maps []*sources
 	for i := range l.cells {
 		r := &l.rates[i]
-		*r = rate{cell: &l.cells[i], at: l.at(-1, i)}
+		*r = rate{cell: &l.cells[i], at: l.frameAt(-1, i)}
 		if !seen[r.group] || l.cache.byLayer[r.group] {
 			seen[r.group] = true
 			if err := l.requireLayers(req, r, warnings); err != nil {
@@ -601,7 +601,7 @@ func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error
 		if err := l.require(req, r.at, kind, r.group, warnings); err != nil {
 			return err
 		}
-		if err := l.other.require(l.pairs.to, l.other.at(-1, r.index), kind, r.group, &more); err != nil {
+		if err := l.other.require(l.pairs.to, l.other.frameAt(-1, r.index), kind, r.group, &more); err != nil {
 			return err
 		}
 	}
@@ -732,7 +732,7 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 		from, to := int(k)%all.source.Groups, int(k)%all.destination.Groups
 		for rank := range all.destination.Each {
 			for _, source := range o.from.ranksFor(to, rank) {
-				for _, b := range o.between {
+				for _, b := range o.stagePairs {
 					senders[all.source.Number(b[0], from, source)] = true
 					receivers[all.destination.Number(b[1], to, rank)] = true
 				}
@@ -770,7 +770,7 @@ func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 		for j := range st.ios {
 			o := &l.chosen[k].ios[j]
 			o.pairs += st.ios[j].pairs
-			o.between = append(o.between, st.ios[j].between...)
+			o.stagePairs = append(o.stagePairs, st.ios[j].stagePairs...)
 		}
 	}
 	if !all.together {
@@ -834,7 +834,7 @@ func (l *Layers) slowestOf() (*stage, error) {
 		}
 	}
 	if len(best.ios) > 0 {
-		best.first().pairs, best.first().every = pairs, true
+		best.first().pairs, best.first().allGroups = pairs, true
 	}
 	return best, nil
 }
