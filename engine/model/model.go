@@ -732,7 +732,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if isFormula(path) && strings.HasPrefix(text, "a string") {
+			if isFormula(path) && saysString(text) {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
@@ -752,7 +752,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if isFormula(path) && v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a string") {
+			if isFormula(path) && v.IncompleteKind() != cue.StringKind && saysString(text) {
 				text = "a formula, in quotes"
 			}
 			expr := data.SourceExpr(v)
@@ -780,6 +780,11 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		said[d.Error()] = true
 		return d.Code == diag.Missing && slices.Contains(meant, d.Name)
 	})
+}
+
+// saysString reports whether a description of allowed values begins with strings.
+func saysString(text string) bool {
+	return strings.HasPrefix(text, "a string") || strings.HasPrefix(text, "a non-empty string")
 }
 
 // isFormula reports whether the string at a path in an architecture is a formula.
