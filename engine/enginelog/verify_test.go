@@ -264,7 +264,8 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.8, P90 xfe
 			{"transfer", 1, 43.75 * (1 << 20), 800 * 57344, true, ""},
 			{"descriptors", 1, 2800, 2800, true, ""},
 		}},
-	// 30 states of 2146304 B each, the size of a page of 2096 tokens; 63 blocks for tokens, 2 in each of 3 groups
+	// 30 states of 2146304 B each, the size of a page of 2096 tokens; 63 blocks for tokens,
+	// 2 in each of 3 groups
 	{from: "club-3090#612", model: "qwen3.5-35b-a3b", log: `
 non-default args: {'max_model_len': 131072, 'quantization': 'modelopt', 'kv_cache_dtype': 'fp8', 'enable_prefix_caching': True}
 Initializing a V1 LLM engine (v0.24.0) with config: model='m'

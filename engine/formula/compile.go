@@ -124,8 +124,9 @@ func (c *compiler) lookup(name string) (Ref, bool) {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the declared kind, or the kind broken if
-	// none is declared. If formulas depend on each other in a cycle, this kind is used for one of them.
+	// Until a formula is compiled, its kind is the declared kind, or the kind broken if none
+	// is declared. If formulas depend on each other in a cycle, this kind is used for one of
+	// them.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}

@@ -167,8 +167,8 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// texts is the cache for the syntax of formulas, keyed by their text. Many formulas have the same
-// text, and programs for several architectures contain the same formulas.
+// texts is the cache for the syntax of formulas, keyed by their text. Many formulas have the
+// same text, and programs for several architectures contain the same formulas.
 var texts struct {
 	sync.Mutex
 	known map[string]*parsed

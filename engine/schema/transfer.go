@@ -21,8 +21,8 @@ type Transfers struct {
 }
 
 // Speedup is a change to a configuration that may make a transfer faster. The field that
-// Field names is set to one of Values, or its value is multiplied by one of Times. If Also is not
-// "", the field that it names is changed in the same way.
+// Field names is set to one of Values, or its value is multiplied by one of Times. If Also
+// is not "", the field that it names is changed in the same way.
 type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`

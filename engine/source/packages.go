@@ -117,7 +117,8 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Part returns a [CUE] for one file of a package. The file's value is the value of the whole package.
+// Part returns a [CUE] for one file of a package. The file's value is the value of the whole
+// package.
 func Part(f *ast.File, all *data.Tree) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
