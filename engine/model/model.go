@@ -997,7 +997,7 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 	if arch.DefaultAccounting == "" || has {
 		return nil
 	}
-	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which the %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
+	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
 		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 

@@ -17,7 +17,7 @@ import (
 	"kvbench/models"
 )
 
-// world plans transfers of bundled models.
+// A world is used to plan transfers of bundled models.
 type world struct {
 	schema   *schema.Schema
 	models   *model.Loader
@@ -213,8 +213,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestWindows checks what moves by default in windowed layers. vLLM's connector moves one
-// page more than the window fills, and groups are padded to the same number of layers.
+// TestWindows checks how much of a windowed layer is moved by default. vLLM's connector
+// moves one page more than the window fills, and groups are padded to the same number of
+// layers.
 func TestWindows(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
