@@ -390,7 +390,7 @@ func unlessShown(err, shown error) error {
 	return err
 }
 
-// label describes a run on one line.
+// label describes a run in one line.
 func (p *profile) label(pl *plan.Plan, repeat int) string {
 	text := pl.Request.Model.Name
 	if file := pl.Request.Config.File; file != "" {
@@ -484,7 +484,7 @@ func (p *profile) tell(run *runner.Run) {
 	switch {
 	case !single:
 	case g.Flag != "" && !g.Given && !g.Own():
-		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
+		d.WithHint("on the job's other host: %s; the group %s is from %s", same, g.Name, g.Variable).
 			WithHint("to repeat the run after a failure, set a different --%s on both hosts", g.Flag)
 	default:
 		d.WithHint("on the other host: %s", same)

@@ -127,7 +127,7 @@ func (a *app) results(_ context.Context, c *command) error {
 	return out.close()
 }
 
-// listing returns a listing with the columns and the conditions that the flags set. If
+// listing returns a listing with the columns and conditions set by the flags. If
 // shown is false, the listing has no columns.
 func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
 	known := report.RowColumns(a.schema)
