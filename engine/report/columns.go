@@ -220,9 +220,9 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column in output for programs. The of field is the plan value that the column shows,
-// or nil if it shows something else. The cell function returns the text for one of a point's lines,
-// given the matching line of the baseline.
+// column is a column of machine-readable output. The of field is the plan value that the column
+// shows, or nil if it shows something else. The cell function returns the text for one of a
+// point's lines, given the matching line of the baseline.
 type column struct {
 	name   string
 	of     *runner.Name

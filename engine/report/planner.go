@@ -109,8 +109,8 @@ func machines(rec *runner.Brief) int {
 	return 0
 }
 
-// better compares two measurements for a planner's file, m (which may be nil) and the one in row
-// l, and returns the better one.
+// better compares two measurements for a planner's file: m, which may be nil, and the one in
+// row l. It returns the better one.
 func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
 	numbers := l.numbers(of)
 	if len(numbers) == 0 {

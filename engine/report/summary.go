@@ -551,8 +551,8 @@ func (l *line) asked(m schema.Measure) (first, last string) {
 	return planned, planned
 }
 
-// ratio returns the ratio of the two lines' medians, and the smallest and largest ratios of a run
-// of l to a run of base.
+// ratio returns the ratio of the two lines' medians, and the smallest and largest ratios
+// between a run of l and a run of base.
 func (l *line) ratio(m schema.Measure, base *line) spread {
 	a, b := l.numbers(m), base.numbers(m)
 	if !l.trusted || !base.trusted || len(a) == 0 || len(b) == 0 {

@@ -92,7 +92,7 @@ func amounts(f *enginelog.Finding) (logged, computed string) {
 }
 
 // amount formats a number with its unit: bytes in a larger unit, other numbers with up
-// to four decimals.
+// to four decimal places.
 func amount(n formula.Rat, unit string) string {
 	if unit != "B" {
 		return decimal(n, 1)

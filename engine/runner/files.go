@@ -23,8 +23,8 @@ type folder struct {
 	// names of the files that existed when the run began.
 	root     *os.Root
 	existing map[string]bool
-	// held contains the files that existed before. They are kept open so that
-	// another kvbench process that created them sees that they are in use.
+	// held contains those existing files. They are kept open so that another kvbench
+	// process that created them sees that they are in use.
 	held []*os.File
 }
 
@@ -201,8 +201,8 @@ func watchFiles(r *Run) *made {
 	return m
 }
 
-// created remembers a file that the run reported creating, unless the file existed before or
-// its name is not one that this run uses.
+// created remembers a file that the run reported creating, unless the file existed before
+// the run or the run does not use files with that name.
 func (m *made) created(path string) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {

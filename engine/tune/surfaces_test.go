@@ -93,8 +93,8 @@ var hidden = surface{
 
 var surfaces = []surface{
 	{
-		// More requests in flight use more of the link, and more threads than cores
-		// reduce the bandwidth. One interface is better, but fails with deep queues.
+		// More requests in flight use more of the link, and using more threads than cores
+		// reduces the bandwidth. One interface is better, but fails with deep queues.
 		name: "queue", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			flight := pow2(p[0]) * pow2(p[1]) * pow2(p[2])
