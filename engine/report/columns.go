@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that helps identify a plan. The label field is its heading in text output, key
-// is its name in output for programs, and the of field is its name in records.
+// setting is a value that helps identify a plan. The label field is its heading in text output,
+// key is its name in machine-readable output, and the of field is its name in records.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -57,7 +57,7 @@ type Options struct {
 	// Match lists the columns by which points are matched with those in the baseline; nil
 	// means that entire plans must match.
 	Match []string
-	// Gate limits how much worse than the baseline the results may be; nil means no limit.
+	// Gate limits how much worse the results may be than the baseline; nil means no limit.
 	Gate *Gate
 }
 

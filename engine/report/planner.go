@@ -22,9 +22,8 @@ type measurement struct {
 	rows   int // number of rows that measure the value
 }
 
-// PlannerFile writes a planner's file from the valid rows of results, which [Listing.Select] has
-// selected. It returns an error if the
-// rows do not measure any of the file's values.
+// PlannerFile writes a planner's file from the valid rows of results, which [Listing.Select]
+// has selected. It returns an error if the rows do not measure any of the file's values.
 func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Planner, s *schema.Schema) error {
 	measures := s.Nixlbench.Runs.Get().Measures
 	all := everyMeasure(s)

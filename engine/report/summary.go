@@ -335,7 +335,8 @@ func isDecimal(text string) bool {
 	return digits(whole) && (whole == "0" || whole[0] != '0') && (!ok || digits(fraction))
 }
 
-// isPlainText reports whether text consists of ASCII characters that need no escaping in JSON.
+// isPlainText reports whether text consists of ASCII characters that do not need to be escaped
+// in JSON.
 func isPlainText(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {

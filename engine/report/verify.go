@@ -107,7 +107,7 @@ func amount(n formula.Rat, unit string) string {
 	return decimal(n, size) + " " + name
 }
 
-// decimal formats n / size with up to four decimals.
+// decimal formats n / size with up to four decimal places.
 func decimal(n formula.Rat, size int64) string {
 	q := new(big.Rat).SetFrac(big.NewInt(n.Num()), new(big.Int).Mul(big.NewInt(n.Den()), big.NewInt(size)))
 	text := q.FloatString(4)

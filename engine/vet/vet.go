@@ -239,7 +239,7 @@ func checkLayers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	}).Err()
 }
 
-// checkKnown runs one of an architecture's checks against known results. The argument values is
+// checkKnown runs one of an architecture's checks against known results. The values argument is
 // the error already found in the check's values, or nil.
 func checkKnown(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
