@@ -188,7 +188,7 @@ func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []strin
 	rate := p.get(b.of.Bandwidth)
 	lines := []string{b.sampled(p, b.differing(op))}
 	if n := len(b.workloads(op.points)); n > 1 {
-		lines[0] += fmt.Sprintf(" The table below shows the setting for each of the %s workloads.", group(n))
+		lines[0] += fmt.Sprintf(" The table below shows the best setting for each of the %s workloads.", group(n))
 	}
 	if line := b.behind(op, rate); line != "" {
 		lines = append(lines, line)

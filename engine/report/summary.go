@@ -213,8 +213,8 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 }
 
 // ratios calls row once for each row of a comparison in text or Markdown. A row shows each measure
-// with its ratio to the baseline and, if the ratio varies between runs, the smallest and largest
-// ratio.
+// with its ratio to the baseline and, if the ratio varies between runs, the smallest and
+// largest ratios.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -636,7 +636,7 @@ func shownStatus(p Point) string {
 // htmlEscaper escapes names that Markdown would treat as HTML elements.
 var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
-// table writes rows as a table. The function each produces the rows, of which the first is the
+// table writes rows as a table. The function each produces the rows, starting with the
 // heading. The function may be called twice, because table does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)

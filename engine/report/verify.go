@@ -148,5 +148,5 @@ func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) erro
 	return JSONText(w, out)
 }
 
-// jsonNumber returns a number as JSON, with up to four decimals.
+// jsonNumber returns a number as JSON, with up to four decimal places.
 func jsonNumber(n formula.Rat) json.Number { return json.Number(decimal(n, 1)) }

@@ -184,7 +184,7 @@ type made struct {
 }
 
 // madeFile is a file that the run reported creating. info is nil until kvbench sees the
-// file. From then on, kvbench keeps the file open, if permissions allow.
+// file. From then on, kvbench keeps the file open, if the permissions allow it.
 type madeFile struct {
 	folder *folder
 	name   string
