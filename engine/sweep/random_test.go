@@ -134,46 +134,27 @@ func (r *randomizer) sweep(t testing.TB) *randomSweep {
 		one.flags = map[string]string{"backend": pick(r, 1, []string{"GDS", "POSIX", "UCX"})[0]}
 	}
 	one.values["engine"] = pick(r, 1+r.IntN(4)/3, r.schema.KnownOf("engine"))
-	axes := 1 + r.IntN(4)
-	for _, f := range pick(r, 2+r.IntN(12), r.fields(decodes, ranks)) {
-		values := strings.Fields(someValues[f.Var])
-		switch {
-		case one.transfers && (f.Var == "source" || f.Var == "destination"):
-			continue // only rows need a command that moves data between these places
-		case f.Var == schema.EngineReleaseVar:
-			values = []string{"auto"}
-			if engines := one.values["engine"]; len(engines) == 1 {
-				values = append(values, r.schema.Cache.Get().Releases[engines[0]]...)
+
+	axes, n := 1+r.IntN(4), 2+r.IntN(12)
+	if r.oneIn(8) {
+		n = len(r.schema.Fields)
+	}
+	for _, f := range pick(r, n, r.fields(decodes, ranks)) {
+		several := axes > 0 && f.Flag != ""
+		for range 3 {
+			if one.set(f, several, ranks) {
+				if several {
+					axes--
+				}
+				break
 			}
-		case f.Comma:
-			values = one.splits(f)
-		case f.Type.Kinds == schema.KindBool:
-			values = []string{"true", "false"}
-		case f.Table != "" && !ranks:
-			values = f.Keys
-		case len(values) == 0:
-			values = slices.Compact(slices.Sorted(slices.Values(f.Known())))
-		}
-		if len(values) == 0 {
-			t.Fatalf("%s needs an entry in someValues", f.Var)
-		}
-		most := 1
-		if axes > 0 && f.Flag != "" {
-			most = 2 + r.IntN(2)
-		}
-		old := maps.Clone(one.values)
-		one.values[f.Var] = pick(r, most, values)
-		it := one.items(one.models[0], one.points()[0])[0]
-		if _, err := it.Planner.Plans(it.Request); err != nil && !r.oneIn(20) {
-			one.values = old // most points would fail
-		} else if most > 1 {
-			axes--
 		}
 	}
 	return one
 }
 
-// fields returns the fields that a sweep can set.
+// fields returns the fields that a sweep can set, in addition to the accounting and the
+// engine.
 func (r *randomizer) fields(decodes, ranks bool) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
@@ -183,6 +164,44 @@ func (r *randomizer) fields(decodes, ranks bool) []*schema.Field {
 		}
 	}
 	return list
+}
+
+// set sets a field to one or several random values. It reports whether the sweep's first
+// point still has a plan; if not, it usually does not set the field.
+func (one *randomSweep) set(f *schema.Field, several, ranks bool) bool {
+	old := maps.Clone(one.values)
+	values := strings.Fields(someValues[f.Var])
+	switch {
+	case one.transfers && (f.Var == "source" || f.Var == "destination"):
+		return false // a single transfer ignores them, but a row needs a command
+	case f.Var == schema.EngineReleaseVar:
+		values = []string{"auto"}
+		if engines := one.values["engine"]; len(engines) == 1 {
+			values = append(values, one.schema.Cache.Get().Releases[engines[0]]...)
+		}
+	case f.Comma:
+		values = one.splits(f)
+	case f.Type.Kinds == schema.KindBool:
+		values = []string{"true", "false"}
+	case f.Table != "" && !ranks:
+		values = f.Keys
+	case len(values) == 0:
+		values = slices.Compact(slices.Sorted(slices.Values(f.Known())))
+	}
+	if len(values) == 0 {
+		one.t.Fatalf("%s needs an entry in someValues", f.Var)
+	}
+	n := 1
+	if several {
+		n = 2 + one.IntN(2)
+	}
+	one.values[f.Var] = pick(one.randomizer, n, values)
+	it := one.items(one.models[0], one.points()[0])[0]
+	if _, err := it.Planner.Plans(it.Request); err != nil && !one.oneIn(50) {
+		one.values = old
+		return false
+	}
+	return true
 }
 
 // splits returns the values of a field such as pp_layers for two pipeline stages, and sets
@@ -416,6 +435,14 @@ func (one *randomSweep) choose(items []plan.Item, columns []string, rows []map[s
 	return rows
 }
 
+// field returns 1 if a column is a field, and 0 otherwise.
+func (one *randomSweep) field(column string) int {
+	if one.schema.FieldOf(column) != nil {
+		return 1
+	}
+	return 0
+}
+
 func isNumber(text string) bool {
 	_, err := strconv.Atoi(text)
 	return err == nil
@@ -469,7 +496,10 @@ func (one *randomSweep) check() int {
 			}
 		}
 	}
-	columns = slices.DeleteFunc(columns, func(c string) bool { return fails[c] })
+	columns = pick(one.randomizer, len(columns), slices.DeleteFunc(columns, func(c string) bool { return fails[c] }))
+	if one.oneIn(2) { // cells of fields at the beginning of rows are often written only once
+		slices.SortStableFunc(columns, func(a, b string) int { return one.field(b) - one.field(a) })
+	}
 	want = one.choose(items, columns, want)
 	one.options.Columns, one.options.Format = columns, rows(len(columns))
 	s, left, err := sweep.New(items, one.options)
