@@ -2,14 +2,16 @@ package sweep_test
 
 import (
 	"bytes"
-
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +34,7 @@ import (
 // someValues contains values for the fields that do not have a list of words.
 var someValues = map[string]string{
 	"tp_size": "1 2 4 8 16", "pp_size": "1 2 3 4", "pp_stage": "largest all 0 1", "dp_size": "0 1 2 4", "cp_size": "1 2 4",
-	"isl": "1 17 1000 4096 32k 200000", "osl": "0 1 5 1000 9000", "num_requests": "1 3 64", "max_num_batched_tokens": "0 2048 8192",
+	"isl": "1 17 1000 4096 32k 50000", "osl": "0 1 5 1000 9000", "num_requests": "1 3 64", "max_num_batched_tokens": "0 2048 8192",
 	"concurrent_batches": "0 1 3", "hardware": "h100 x", "page_size": "1 8 16 32 64 128 256", "kv_memory": "0 8GiB 64GiB 300GB",
 	"bandwidth": "0 100Gbit/s 50GB/s", "decode_tp_size": "1 2 4 8", "decode_pp_size": "1 2 4", "decode_dp_size": "0 2",
 	"decode_cp_size": "1 2", "decode_page_size": "16 32 64", "descriptor_cost": "800ns 2.4us 0", "transfer_start": "0 3ms",
@@ -42,22 +44,21 @@ var someValues = map[string]string{
 // randomizer creates random sweeps.
 type randomizer struct {
 	*rand.Rand
+	t        testing.TB
 	schema   *schema.Schema
 	loader   *model.Loader
 	entries  []model.Entry
 	planners *plan.Planners
-	details  string // the names of all quantities
 	dir      string // for a configuration file
 }
 
-// fieldValues contains the values of configuration fields, keyed by the names of the fields
-// in formulas.
+// fieldValues contains the texts of the values of fields, keyed by the fields' names in
+// formulas.
 type fieldValues map[string][]string
 
 // randomSweep is a random sweep.
 type randomSweep struct {
 	*randomizer
-	t         testing.TB
 	models    []*model.Model
 	values    fieldValues
 	transfers bool              // whether each row is a transfer, as in kvbench transfer
@@ -67,38 +68,51 @@ type randomSweep struct {
 	wrong     string // a column that differs
 }
 
+// row is the text of a row's cells, keyed by column.
+type row map[string]string
+
+// number returns a cell that contains a number.
+func (r row) number(column string) int {
+	n, _ := strconv.Atoi(r[column])
+	return n
+}
+
 // TestRandomSweeps compares all columns of random sweeps with plans and transfers that are
-// made separately for each point. With KVBENCH_FULL, every run tries other sweeps, unless
-// KVBENCH_SEED is set.
+// made separately for each point. With KVBENCH_FULL, every run tries other sweeps. To try a
+// sweep again, set KVBENCH_SEED.
 func TestRandomSweeps(t *testing.T) {
-	s := load(t)
-	r := &randomizer{schema: s, loader: model.NewLoader(s, cueschema.Files, models.Files), planners: plan.NewPlanners(s, s.Nixlbench.Default, ""), dir: t.TempDir()}
-	var err error
-	if r.entries, err = r.loader.Entries(nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, q := range s.Quantities {
-		r.details += q.Name + ","
-	}
-	seed, most, end := uint64(1), 40, time.Now().Add(time.Hour)
+	workers, seed, most, limit := 1, uint64(1), 40, time.Hour
 	if os.Getenv("KVBENCH_FULL") != "" {
-		seed, most, end = rand.Uint64N(1e9), 1e9, time.Now().Add(35*time.Second)
+		workers, seed, most, limit = runtime.GOMAXPROCS(0), rand.Uint64N(1e9), math.MaxInt, 35*time.Second
 	}
 	if text := os.Getenv("KVBENCH_SEED"); text != "" {
+		var err error
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
 			t.Fatal(err)
 		}
+		workers, most = 1, 1
 	}
-	rows, n := 0, 0
-	for ; n < most && time.Now().Before(end) && !t.Failed(); n++ {
-		r.Rand = rand.New(rand.NewPCG(seed, 0))
-		one := r.sweep(t)
-		if rows += one.check(); t.Failed() {
-			t.Logf("KVBENCH_SEED=%d: %s", seed, one)
-		}
-		seed++
+	for i := range uint64(workers) {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			s := load(t)
+			r := &randomizer{t: t, schema: s, loader: model.NewLoader(s, cueschema.Files, models.Files), planners: plan.NewPlanners(s, s.Nixlbench.Default, ""), dir: t.TempDir()}
+			var err error
+			if r.entries, err = r.loader.Entries(nil); err != nil {
+				t.Fatal(err)
+			}
+			begin, n, rows := time.Now(), 0, 0
+			for ; n < most && time.Since(begin) < limit && !t.Failed(); n++ {
+				seed := seed + i*1e9 + uint64(n)
+				r.Rand = rand.New(rand.NewPCG(seed, 0))
+				one := r.sweep()
+				if rows += one.check(); t.Failed() {
+					t.Errorf("KVBENCH_SEED=%d, %s", seed, one)
+				}
+			}
+			t.Logf("%d rows of %d sweeps", rows, n)
+		})
 	}
-	t.Logf("%d rows of %d sweeps", rows, n)
 }
 
 // pick returns n random items, or all of them if there are fewer.
@@ -108,16 +122,16 @@ func pick[T any](r *randomizer, n int, items []T) []T {
 	return items[:min(n, len(items))]
 }
 
-// oneIn reports true once in n times.
+// oneIn returns true once in n times.
 func (r *randomizer) oneIn(n int) bool { return r.IntN(n) == 0 }
 
 // sweep returns a random sweep.
-func (r *randomizer) sweep(t testing.TB) *randomSweep {
-	one := &randomSweep{randomizer: r, t: t, values: fieldValues{}, transfers: r.oneIn(3)}
+func (r *randomizer) sweep() *randomSweep {
+	one := &randomSweep{randomizer: r, values: fieldValues{}, transfers: r.oneIn(3)}
 	for _, e := range pick(r, 1+r.IntN(5)/4, r.entries) {
 		m, err := r.loader.Model(e.Name, nil)
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
 		one.models = append(one.models, m)
 	}
@@ -127,85 +141,77 @@ func (r *randomizer) sweep(t testing.TB) *randomSweep {
 		accountings = pick(r, 1+r.IntN(2), []string{schema.AccountingRank, schema.AccountingModel})
 	}
 	one.values[schema.AccountingVar] = accountings
-	ranks := !slices.Contains(accountings, schema.AccountingModel)
-
+	one.values["engine"] = pick(r, 1+r.IntN(4)/3, r.schema.KnownOf("engine"))
 	if !one.transfers && r.oneIn(3) {
 		one.fit = r.oneIn(2)
 		one.flags = map[string]string{"backend": pick(r, 1, []string{"GDS", "POSIX", "UCX"})[0]}
 	}
-	one.values["engine"] = pick(r, 1+r.IntN(4)/3, r.schema.KnownOf("engine"))
 
 	axes, n := 1+r.IntN(4), 2+r.IntN(12)
-	if r.oneIn(8) {
+	if r.oneIn(4) {
 		n = len(r.schema.Fields)
 	}
-	for _, f := range pick(r, n, r.fields(decodes, ranks)) {
-		several := axes > 0 && f.Flag != ""
-		for range 3 {
-			if one.set(f, several, ranks) {
-				if several {
-					axes--
-				}
-				break
-			}
+	for i := range r.schema.Fields {
+		f := &r.schema.Fields[i]
+		if one.values[f.Var] != nil || f.Transfer && !decodes || f.Needs != "" && slices.Contains(accountings, schema.AccountingModel) || r.IntN(len(r.schema.Fields)) >= n {
+			continue
+		}
+		several := axes > 0 && f.Flag != "" && (r.IntN(n) < 4 || f.Var == "isl" && r.oneIn(2))
+		if (one.set(f, several) || one.set(f, several) || one.set(f, several)) && several {
+			axes--
 		}
 	}
 	return one
 }
 
-// fields returns the fields that a sweep can set, in addition to the accounting and the
-// engine.
-func (r *randomizer) fields(decodes, ranks bool) []*schema.Field {
-	var list []*schema.Field
-	for i := range r.schema.Fields {
-		f := &r.schema.Fields[i]
-		if (decodes || !f.Transfer) && (ranks || f.Needs == "") && f.Var != schema.AccountingVar && f.Var != "engine" {
-			list = append(list, f)
-		}
-	}
-	return list
-}
-
 // set sets a field to one or several random values. It reports whether the sweep's first
 // point still has a plan; if not, it usually does not set the field.
-func (one *randomSweep) set(f *schema.Field, several, ranks bool) bool {
-	old := maps.Clone(one.values)
-	values := strings.Fields(someValues[f.Var])
-	switch {
-	case one.transfers && (f.Var == "source" || f.Var == "destination"):
-		return false // a single transfer ignores them, but a row needs a command
-	case f.Var == schema.EngineReleaseVar:
-		values = []string{"auto"}
-		if engines := one.values["engine"]; len(engines) == 1 {
-			values = append(values, one.schema.Cache.Get().Releases[engines[0]]...)
-		}
-	case f.Comma:
-		values = one.splits(f)
-	case f.Type.Kinds == schema.KindBool:
-		values = []string{"true", "false"}
-	case f.Table != "" && !ranks:
-		values = f.Keys
-	case len(values) == 0:
-		values = slices.Compact(slices.Sorted(slices.Values(f.Known())))
-	}
-	if len(values) == 0 {
-		one.t.Fatalf("%s needs an entry in someValues", f.Var)
-	}
+func (one *randomSweep) set(f *schema.Field, several bool) bool {
 	n := 1
 	if several {
 		n = 2 + one.IntN(2)
 	}
+	old := maps.Clone(one.values)
+	values := one.known(f)
+	if source := one.values[strings.TrimPrefix(f.Var, "decode_")]; f.Transfer && len(source) == 1 && !several && one.oneIn(2) {
+		values = source // the two sides must often agree
+	}
 	one.values[f.Var] = pick(one.randomizer, n, values)
 	it := one.items(one.models[0], one.points()[0])[0]
-	if _, err := it.Planner.Plans(it.Request); err != nil && !one.oneIn(50) {
+	if _, err := it.Planner.Plans(it.Request); err != nil && !one.oneIn(50) || len(values) == 0 {
 		one.values = old
 		return false
 	}
 	return true
 }
 
-// splits returns the values of a field such as pp_layers for two pipeline stages, and sets
-// the number of stages.
+// known returns the values to choose from for a field.
+func (one *randomSweep) known(f *schema.Field) []string {
+	values := strings.Fields(someValues[f.Var])
+	switch {
+	case one.transfers && (f.Var == "source" || f.Var == "destination"):
+		return nil // a single transfer ignores them, but a row needs a command
+	case f.Var == schema.EngineReleaseVar && len(one.values["engine"]) > 1:
+		return nil
+	case f.Var == schema.EngineReleaseVar:
+		return append(one.schema.Cache.Get().Releases[one.values["engine"][0]], "auto")
+	case f.Comma:
+		return one.splits(f)
+	case f.Type.Kinds == schema.KindBool:
+		return []string{"true", "false"}
+	case f.Table != "" && slices.Contains(one.values[schema.AccountingVar], schema.AccountingModel):
+		return f.Keys
+	case len(values) == 0:
+		values = slices.Compact(slices.Sorted(slices.Values(f.Known())))
+	}
+	if len(values) == 0 {
+		one.t.Fatalf("%s needs an entry in someValues", f.Var)
+	}
+	return values
+}
+
+// splits returns values of a field such as pp_layers for the first model and two pipeline
+// stages, and sets the number of stages.
 func (one *randomSweep) splits(f *schema.Field) []string {
 	it := one.items(one.models[0], fieldValues{schema.AccountingVar: {schema.AccountingRank}})[0]
 	plans, err := it.Planner.Plans(it.Request)
@@ -218,40 +224,40 @@ func (one *randomSweep) splits(f *schema.Field) []string {
 	layers, err := frame.Values().Num(ref)
 	n, _ := layers.Int64()
 	if err != nil || n < 4 {
-		return []string{""}
+		return nil
 	}
 	one.values[strings.Replace(f.Var, "layers", "size", 1)] = []string{"2"}
 	return []string{"", fmt.Sprintf("1,%d", n-1), fmt.Sprintf("%d,%d", n/2, n-n/2), fmt.Sprintf("%d,%d", n/2+1, n-n/2-1)}
 }
 
-// inFile reports whether a field is set in a file: it has no flag, or the flag cannot have
-// several values.
+// inFile reports whether a field is set in a file, because it has no flag or its flag cannot
+// have several values.
 func inFile(f *schema.Field) bool { return f.Flag == "" || f.Comma }
 
-// file returns a configuration file in JSON, or "" if none is needed.
+// file returns the text of a configuration file, or "" if none is needed.
 func (one *randomSweep) file(values fieldValues) string {
-	file := map[string]map[string]any{}
-	set := func(section, name string, v any) {
-		if file[section] == nil {
-			file[section] = map[string]any{}
-		}
-		file[section][name] = v
-	}
+	sections := map[string]map[string]any{}
 	for i := range one.schema.Fields {
 		f := &one.schema.Fields[i]
-		switch texts := values[f.Var]; {
-		case texts == nil || !inFile(f):
-		case f.Comma:
-			set(config.SweepSection, f.Flag, texts)
-		default:
+		if texts := values[f.Var]; texts != nil && inFile(f) {
 			section, name, _ := strings.Cut(f.Path, ".")
-			set(section, name, texts[0])
+			var v any = texts[0]
+			if f.Comma {
+				section, name, v = config.SweepSection, f.Flag, texts
+			}
+			if sections[section] == nil {
+				sections[section] = map[string]any{}
+			}
+			sections[section][name] = v
 		}
 	}
-	if len(file) == 0 {
+	if len(sections) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(file) // maps of strings do not fail
+	text, err := json.Marshal(sections)
+	if err != nil {
+		one.t.Fatal(err)
+	}
 	return string(text)
 }
 
@@ -274,10 +280,14 @@ func (one *randomSweep) items(m *model.Model, values fieldValues) []plan.Item {
 	if err != nil {
 		one.t.Fatal(err)
 	}
+	details := ""
+	for _, q := range one.schema.Quantities {
+		details += q.Name + ","
+	}
 	var items []plan.Item
 	for _, cfg := range plan.Split(all) {
 		cfg = cfg.With(m.Arch, m.Defaults)
-		use := plan.Use{Detail: true, Names: one.details, Transfer: one.transfers || plan.Transfers(one.schema, cfg), Slowest: one.transfers}
+		use := plan.Use{Detail: true, Names: details, Transfer: one.transfers || plan.Transfers(one.schema, cfg), Slowest: one.transfers}
 		if use.Transfer {
 			cfg = plan.ForTransfer(one.schema, m.Arch, cfg)
 		}
@@ -292,16 +302,10 @@ func (one *randomSweep) items(m *model.Model, values fieldValues) []plan.Item {
 	return items
 }
 
-// points returns the field values of each point, in order.
+// points returns the field values of each point of an item, in order.
 func (one *randomSweep) points() []fieldValues {
-	names := []string{schema.AccountingVar}
-	for i := range one.schema.Fields {
-		if name := one.schema.Fields[i].Var; name != schema.AccountingVar {
-			names = append(names, name)
-		}
-	}
 	points := []fieldValues{{}}
-	for _, name := range names {
+	add := func(name string) {
 		var more []fieldValues
 		for _, p := range points {
 			for _, text := range one.values[name] {
@@ -314,35 +318,40 @@ func (one *randomSweep) points() []fieldValues {
 			points = more
 		}
 	}
+	add(schema.AccountingVar) // each accounting is an item
+	for i := range one.schema.Fields {
+		if name := one.schema.Fields[i].Var; name != schema.AccountingVar {
+			add(name)
+		}
+	}
 	return points
 }
 
 // columns returns all columns that rows of the items can have.
-func (one *randomSweep) columns(items []plan.Item) []string {
-	columns := map[string]bool{sweep.ColumnArchitecture: true}
+func columns(items []plan.Item) []string {
+	list := []string{sweep.ColumnFile, sweep.ColumnArchitecture}
+	without := map[string]bool{} // names that have no single value in a row
 	for _, it := range items {
 		if it.Planner.OfRanks() {
-			columns[sweep.ColumnStage], columns[sweep.ColumnGroup] = true, true
+			list = append(list, sweep.ColumnStage, sweep.ColumnGroup)
 		}
 		prog := it.Planner.Formulas()
 		for _, name := range prog.Names() {
 			ref, _ := prog.Ref(name)
-			ok := prog.Kind(ref) != formula.Any && !it.Planner.IsTable(name) && !it.Planner.OfLayer(ref)
-			if f := one.schema.Nixlbench.Flags[name]; f != nil {
-				name = f.JSONKey()
-			}
-			if known, seen := columns[name]; !seen || known {
-				columns[name] = ok
+			if list = append(list, name); prog.Kind(ref) == formula.Any || it.Planner.IsTable(name) || it.Planner.OfLayer(ref) {
+				without[name] = true
 			}
 		}
 	}
-	maps.DeleteFunc(columns, func(_ string, ok bool) bool { return !ok })
-	return slices.Sorted(maps.Keys(columns))
+	slices.Sort(list)
+	return slices.DeleteFunc(slices.Compact(list), func(c string) bool { return without[c] })
 }
 
-// cell returns the text of a column in the row of a plan that is loaded in the frame.
-func (one *randomSweep) cell(pl *plan.Plan, frame *plan.Frame, column string) (string, error) {
+// cell returns the text of a column in the row of a plan, which must be loaded in the frame.
+func cell(pl *plan.Plan, frame *plan.Frame, column string) (string, error) {
 	switch {
+	case column == sweep.ColumnFile:
+		return pl.Request.Config.File, nil
 	case column == sweep.ColumnArchitecture:
 		return pl.Request.Model.Arch.Name, nil
 	case column == sweep.ColumnStage && pl.Rank():
@@ -350,25 +359,15 @@ func (one *randomSweep) cell(pl *plan.Plan, frame *plan.Frame, column string) (s
 	case column == sweep.ColumnGroup && pl.Rank():
 		return pl.Group(), nil
 	}
-	for _, f := range pl.Flags {
-		if f.JSONKey() == column {
-			return f.Value.Text(), nil
-		}
-	}
-	for _, q := range pl.Quantities {
-		if q.Name == column {
-			return fmt.Sprint(q.Value), nil
-		}
-	}
 	ref, ok := frame.Formulas().Ref(column)
 	if !ok {
 		return "", nil
 	}
 	if v, ok := pl.Request.Config.Values[column]; ok {
-		return one.schema.Word(one.schema.FieldOf(column), v.Value), nil
+		return frame.Schema().Word(frame.Schema().FieldOf(column), v.Value), nil
 	}
-	if ref, ok := frame.ShownIf(column); ok {
-		if shown, err := frame.Values().Bool(ref); !shown || err != nil {
+	if cond, ok := frame.ShownIf(column); ok {
+		if shown, err := frame.Values().Bool(cond); !shown || err != nil {
 			return "", err
 		}
 	}
@@ -379,47 +378,41 @@ func (one *randomSweep) cell(pl *plan.Plan, frame *plan.Frame, column string) (s
 	return v.Text(), err
 }
 
-// totals returns the columns of a transfer that kvbench transfer computes from its pairs.
-func totals(t *transfer.Transfer) map[string]string {
-	if t == nil {
-		return nil
-	}
-	values := map[string]string{"pairs": fmt.Sprint(t.All.Pairs), "all_bytes": fmt.Sprint(t.All.Bytes), "all_descriptors": fmt.Sprint(t.All.Descriptors),
-		"pair_bytes": fmt.Sprint(t.Slowest.Bytes), "pair_descriptors": fmt.Sprint(t.Slowest.Descriptors)}
+// addTotals sets the columns that a single transfer computes from its pairs.
+func (r row) addTotals(t *transfer.Transfer) {
+	r["pairs"], r["all_bytes"], r["all_descriptors"] = fmt.Sprint(t.All.Pairs), fmt.Sprint(t.All.Bytes), fmt.Sprint(t.All.Descriptors)
+	r["pair_bytes"], r["pair_descriptors"] = fmt.Sprint(t.Slowest.Bytes), fmt.Sprint(t.Slowest.Descriptors)
 	if t.Timed {
-		values["transfer_us"] = fmt.Sprint(t.All.Micros)
+		r["transfer_us"] = fmt.Sprint(t.All.Micros)
 	}
-	return values
 }
 
-// choose sets random options, and returns the rows that a sweep with these options has.
-func (one *randomSweep) choose(items []plan.Item, columns []string, rows []map[string]string) []map[string]string {
-	// The columns that contain a number in every row.
-	columns = slices.DeleteFunc(slices.Clone(columns), func(c string) bool {
-		return slices.ContainsFunc(rows, func(row map[string]string) bool { return !isNumber(row[c]) }) ||
+// choose sets random options, and returns the rows that the sweep then has.
+func (one *randomSweep) choose(items []plan.Item, columns []string, rows []row) []row {
+	numbers := slices.DeleteFunc(slices.Clone(columns), func(c string) bool {
+		return slices.ContainsFunc(rows, func(r row) bool { return fmt.Sprint(r.number(c)) != r[c] }) ||
 			slices.ContainsFunc(items, func(it plan.Item) bool {
 				ref, ok := it.Planner.Formulas().Ref(c)
 				return !ok || it.Planner.Formulas().Kind(ref) != formula.Num
 			})
 	})
-	if len(rows) == 0 || !one.oneIn(3) {
-		return rows
+	if len(rows) == 0 {
+		return nil
 	}
-	number := func(row map[string]string, c string) int { n, _ := strconv.Atoi(row[c]); return n }
 	rows = slices.Clone(rows)
-	if one.oneIn(2) {
-		c := pick(one.randomizer, 1, columns)[0]
-		most := number(pick(one.randomizer, 1, rows)[0], c)
+	if one.oneIn(6) {
+		c := pick(one.randomizer, 1, numbers)[0]
+		most := pick(one.randomizer, 1, rows)[0].number(c)
 		one.options.Where = fmt.Sprintf("%s <= %d", c, most)
-		rows = slices.DeleteFunc(rows, func(row map[string]string) bool { return number(row, c) > most })
+		rows = slices.DeleteFunc(rows, func(r row) bool { return r.number(c) > most })
 	}
-	if one.oneIn(2) {
-		for _, c := range pick(one.randomizer, 2, columns) {
+	if one.oneIn(6) {
+		for _, c := range pick(one.randomizer, 2, numbers) {
 			one.options.Sort = append(one.options.Sort, sweep.SortKey{Column: c, Down: one.oneIn(2)})
 		}
-		slices.SortStableFunc(rows, func(a, b map[string]string) int {
+		slices.SortStableFunc(rows, func(a, b row) int {
 			for _, key := range one.options.Sort {
-				if n := number(a, key.Column) - number(b, key.Column); n != 0 && key.Down {
+				if n := cmp.Compare(a.number(key.Column), b.number(key.Column)); n != 0 && key.Down {
 					return -n
 				} else if n != 0 {
 					return n
@@ -428,24 +421,11 @@ func (one *randomSweep) choose(items []plan.Item, columns []string, rows []map[s
 			return 0
 		})
 	}
-	if one.oneIn(2) {
+	if one.oneIn(6) {
 		n := 1 + one.IntN(len(rows))
 		one.options.Top, rows = uint64(n), rows[:n]
 	}
 	return rows
-}
-
-// field returns 1 if a column is a field, and 0 otherwise.
-func (one *randomSweep) field(column string) int {
-	if one.schema.FieldOf(column) != nil {
-		return 1
-	}
-	return 0
-}
-
-func isNumber(text string) bool {
-	_, err := strconv.Atoi(text)
-	return err == nil
 }
 
 // check compares the sweep with separate plans, and returns the number of rows.
@@ -455,9 +435,9 @@ func (one *randomSweep) check() int {
 	for _, m := range one.models {
 		items = append(items, one.items(m, one.values)...)
 	}
-	columns := one.columns(items)
+	columns := columns(items)
 	fails := map[string]bool{} // columns that cannot be computed for some row
-	var want []map[string]string
+	var want []row
 	var errs []error                               // for each point
 	failed, seen := uint64(0), map[string]uint64{} // numbers of points, by warning or limit
 	for _, m := range one.models {
@@ -467,24 +447,16 @@ func (one *randomSweep) check() int {
 			if errs = append(errs, err); err != nil {
 				failed++
 			}
-			var made *transfer.Transfer
-			if one.transfers {
-				var failure error
-				if made, failure = transfer.Of(it.Planner.NewPlanner(), it.Request); said(failure) != said(err) {
-					t.Errorf("%v: the transfer fails with %v, and its plan with %v", values, failure, err)
-				}
-			}
 			for i, pl := range plans {
-				frame := it.Planner.NewFrame()
+				frame, cells := it.Planner.NewFrame(), row{}
 				frame.LoadPlan(pl)
-				row := map[string]string{}
 				for _, c := range columns {
-					if row[c], err = one.cell(pl, frame, c); err != nil {
+					var err error
+					if cells[c], err = cell(pl, frame, c); err != nil {
 						fails[c] = true
 					}
 				}
-				maps.Copy(row, totals(made))
-				want = append(want, row)
+				want = append(want, cells)
 				for _, v := range pl.Violations {
 					seen[v.Limit.Name]++
 				}
@@ -494,46 +466,41 @@ func (one *randomSweep) check() int {
 					}
 				}
 			}
-		}
-	}
-	columns = pick(one.randomizer, len(columns), slices.DeleteFunc(columns, func(c string) bool { return fails[c] }))
-	if one.oneIn(2) { // cells of fields at the beginning of rows are often written only once
-		slices.SortStableFunc(columns, func(a, b string) int { return one.field(b) - one.field(a) })
-	}
-	want = one.choose(items, columns, want)
-	one.options.Columns, one.options.Format = columns, rows(len(columns))
-	s, left, err := sweep.New(items, one.options)
-	if err != nil || left != nil {
-		t.Error(err, left)
-		return 0
-	}
-	var out bytes.Buffer
-	o, err := s.Run(context.Background(), &out, func(uint64) {})
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	lines := strings.Split(out.String(), "\n")
-	if len(lines)-1 != len(want) {
-		t.Errorf("%d rows, want %d", len(lines)-1, len(want))
-	}
-	for i := range min(len(want), len(lines)-1) {
-		got := strings.Split(lines[i], "|")
-		for j, c := range columns {
-			if got[j] != want[i][c] {
-				t.Errorf("row %d: %s is %q, want %q", i, c, got[j], want[i][c])
-				one.wrong = c
-				return 0
+			if one.transfers {
+				made, failure := transfer.Of(it.Planner.NewPlanner(), it.Request)
+				if said(failure) != said(err) {
+					t.Errorf("%v: a transfer fails with %v, but its plan with %v", values, failure, err)
+				} else if err == nil {
+					want[len(want)-1].addTotals(made)
+				}
 			}
 		}
 	}
-	if one.options.Where != "" || one.options.Top > 0 {
+	columns = pick(one.randomizer, len(columns), slices.DeleteFunc(columns, func(c string) bool { return fails[c] }))
+	if one.oneIn(2) { // if fields come first in a row, they are often written only once
+		isField := func(c string) bool { return one.schema.FieldOf(c) != nil }
+		slices.SortStableFunc(columns, func(a, b string) int {
+			switch {
+			case isField(a) == isField(b):
+				return 0
+			case isField(a):
+				return -1
+			}
+			return 1
+		})
+	}
+	want = one.choose(items, columns, want)
+	o := one.compare(items, columns, want)
+	if o == nil || one.options.Where != "" || one.options.Top > 0 {
 		return len(want)
 	}
 	for _, f := range o.Failed {
 		if failed -= f.Count; said(f.Err) != said(errs[f.First]) {
 			t.Errorf("point %d fails with %v, want %v", f.First, f.Err, errs[f.First])
 		}
+	}
+	if failed != 0 {
+		t.Errorf("the number of points that fail is %d too small", int64(failed))
 	}
 	for _, b := range o.Broken {
 		seen[b.Violation.Limit.Name] -= b.Count
@@ -543,13 +510,40 @@ func (one *randomSweep) check() int {
 	}
 	for what, n := range seen {
 		if n != 0 {
-			t.Errorf("wrong number of points with %q, by %d", what, int64(n))
+			t.Errorf("the number of points with %q is %d too small", what, int64(n))
 		}
 	}
-	if failed != 0 {
-		t.Errorf("wrong number of points fail, by %d", int64(failed))
-	}
 	return len(want)
+}
+
+// compare runs the sweep and compares its rows. It returns nil if they differ.
+func (one *randomSweep) compare(items []plan.Item, columns []string, want []row) *sweep.Outcome {
+	one.options.Columns, one.options.Format = columns, rows(len(columns))
+	s, left, err := sweep.New(items, one.options)
+	if err != nil || left != nil {
+		one.t.Error(err, left)
+		return nil
+	}
+	var out bytes.Buffer
+	o, err := s.Run(context.Background(), &out, func(uint64) {})
+	if err != nil {
+		one.t.Error(err)
+		return nil
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if o.Rows != uint64(len(want)) {
+		one.t.Errorf("%d rows, want %d", o.Rows, len(want))
+	}
+	for i := range min(o.Rows, uint64(len(want))) {
+		for j, text := range strings.Split(lines[i], "|") {
+			if c := columns[j]; text != want[i][c] {
+				one.t.Errorf("%s in row %d is %q, want %q", c, i, text, want[i][c])
+				one.wrong = c
+				return nil
+			}
+		}
+	}
+	return o
 }
 
 // said returns the messages of an error without their positions.
@@ -561,7 +555,7 @@ func said(err error) string {
 	return text
 }
 
-// String returns a command line.
+// String returns the sweep as a command line.
 func (one *randomSweep) String() string {
 	text, file := "kvbench plan", one.file(one.values)
 	if one.transfers {
@@ -587,18 +581,18 @@ func (one *randomSweep) String() string {
 	if one.options.Where != "" {
 		text += fmt.Sprintf(" --where '%s'", one.options.Where)
 	}
-	if keys := one.options.Sort; keys != nil {
-		text += " --sort="
-		for i, key := range keys {
-			text += strings.Repeat(",", i)
-			if key.Down {
-				text += "-"
-			}
-			text += key.Column
+	var keys []string
+	for _, key := range one.options.Sort {
+		if key.Down {
+			key.Column = "-" + key.Column
 		}
+		keys = append(keys, key.Column)
+	}
+	if keys != nil {
+		text += " --sort=" + strings.Join(keys, ",")
 	}
 	if one.options.Top > 0 {
-		text += fmt.Sprintf(" --top %d", one.options.Top)
+		text += fmt.Sprint(" --top ", one.options.Top)
 	}
 	if one.wrong != "" {
 		text += " --columns " + one.wrong
