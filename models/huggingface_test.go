@@ -127,7 +127,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model and compares its quantities in the rank accounting with known numbers.
+// hold reads a model and compares its quantities in rank accounting with known numbers.
 // It also looks for the model's family in the folders in dirs.
 func hold(t *testing.T, file string, flags map[string]string, want map[string]int64, dirs ...string) {
 	t.Helper()

@@ -130,8 +130,8 @@ const (
 	oneFile = "../../examples/block-tp1-pp16.yaml"
 )
 
-// BenchmarkStart measures a program that imports the cue and expr packages and
-// exits, kvbench plan for one configuration, and the Python tool for the same.
+// BenchmarkStart measures a program that imports the cue and expr packages and exits,
+// kvbench plan for one configuration, and the Python tool for the same configuration.
 func BenchmarkStart(b *testing.B) {
 	src := filepath.Join(b.TempDir(), "floor.go")
 	if err := os.WriteFile(src, []byte(floor), 0o644); err != nil {
@@ -158,8 +158,8 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkFiles measures kvbench plan for 1,000 YAML configurations as JSON,
-// and the Python tool for the same.
+// BenchmarkFiles measures kvbench plan --format json for 1,000 YAML configurations, and the
+// Python tool for the same configurations.
 func BenchmarkFiles(b *testing.B) {
 	dir := b.TempDir()
 	n := 0
@@ -199,8 +199,8 @@ func BenchmarkFiles(b *testing.B) {
 	}
 }
 
-// BenchmarkSweep measures sweeps over 5 axes, written as CSV with 12 columns, and a
-// program that writes the same with loops and integer arithmetic on one processor.
+// BenchmarkSweep measures sweeps over 5 axes, written as CSV with 12 columns, and a program
+// that writes the same output with loops and integer arithmetic on one processor.
 func BenchmarkSweep(b *testing.B) {
 	planBin, handBin := build(b, "kvbench", "."), build(b, "byhand", "./testdata/byhand/main.go")
 	for _, points := range []int{10_000, 100_000, 1_000_000, 10_000_000} {

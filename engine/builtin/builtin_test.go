@@ -53,8 +53,8 @@ func small(dir string, more ...string) []string {
 		"--large_blk_iter_ftr", "1", "--check_consistency"}, more...)
 }
 
-// TestTable checks the table against one that nixlbench 1.4.0 printed, and that there is a
-// row for every size.
+// TestTable compares the table with one that nixlbench 1.4.0 printed, and checks that there
+// is a row for every size.
 func TestTable(t *testing.T) {
 	dir := t.TempDir()
 	for _, op := range []string{"WRITE", "READ"} {

@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// TestFio compares the bandwidth with fio's bandwidth for the same job. Both programs
-// transfer the same blocks of a file, use the same interface of the system, and have the
-// same number of I/Os in flight. The two programs take turns, and the test compares
-// medians, because other programs may use the disk at the same time.
+// TestFio compares the builtin program's bandwidth with fio's for the same job. Both
+// programs transfer the same blocks of a file, use the same interface of the system, and
+// have the same number of I/Os in flight. The two programs take turns, and the test
+// compares medians, because other programs may use the disk at the same time.
 func TestFio(t *testing.T) {
 	if os.Getenv("KVBENCH_FIGURES") == "" {
 		t.Skip("set KVBENCH_FIGURES to measure a disk, which must not be in use")

@@ -17,7 +17,8 @@ type queue interface {
 	close()
 }
 
-// newQueue returns a queue of the given kind. The data names the kinds for each interface.
+// newQueue returns a queue of the given kind. The data lists the kinds of queues for each
+// interface.
 func newQueue(kind string, w *worker) (queue, error) {
 	switch inFlight := max(1, min(w.batch, w.of.queue, maxQueue)); kind {
 	case "threads":

@@ -9,8 +9,8 @@ import (
 
 // kernel is a queue in the Linux kernel.
 type kernel interface {
-	// submit submits blocks first to first+n-1 of the batch, and returns how many
-	// blocks the kernel accepted.
+	// submit submits n blocks of the batch, starting with block number first, and returns
+	// how many blocks the kernel accepted.
 	submit(first, n int64) (int64, error)
 	// reap waits until at least the given number of I/Os have ended. It then calls ended
 	// for every I/O that has ended, with the index of the block and the result, which is

@@ -55,7 +55,8 @@ func TestQueues(t *testing.T) {
 						t.Errorf("%s %s: %d lines, want 13:\n%s", op, queue, rows, out)
 					}
 				}
-				// The check of a READ finds a single wrong byte in the last block of the last thread.
+				// The consistency check of a READ finds a single wrong byte in the last
+				// block of the last thread.
 				f, err := os.OpenFile(file, os.O_RDWR, 0)
 				if err != nil {
 					t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 )
 
 // launchOf separates the launch section from the rest of a configuration, because launch
-// options do not affect the plan. It applies the overrides of the section's options, and
-// validates the options.
+// options do not affect the plan. It applies overrides to the launch options and validates
+// them.
 func (l *Loader) launchOf(doc *data.Document, overrides []Override) (*data.Document, map[string]data.Fact, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	own := &data.Document{File: doc.File, Sections: doc.Sections}

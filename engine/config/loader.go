@@ -217,7 +217,7 @@ func (l *Loader) judge(doc *data.Document) error {
 }
 
 // With returns the configuration for a model. For values that were not set, it uses the
-// model's own defaults. For the accounting, it uses the architecture's default.
+// model's own defaults. If these do not set the accounting, it uses the architecture's default.
 func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) *Config {
 	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs, Launch: c.Launch}
 	for name, v := range defaults {

@@ -1,11 +1,11 @@
 package data
 
-//lint:file-ignore SA1019 There is no other way to get a context that does not link the standard library.
+//lint:file-ignore SA1019 There is no other way to get a context without linking all of the standard library.
 
 import (
 	"cuelang.org/go/cue"
 
-	// This is the only package of CUE's standard library that kvbench's own CUE
+	// This is the only package in CUE's standard library that kvbench's own CUE
 	// files import. Users' files cannot import any.
 	_ "cuelang.org/go/pkg/strings"
 )

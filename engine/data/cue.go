@@ -197,7 +197,8 @@ func onlyNumber(x ast.Expr) ast.Expr {
 
 // onlyShort requires a value that is inserted into a string to be a number, a boolean or
 // a short string. Otherwise, a few lines could produce a string of any size, if each line
-// inserts the previous one twice. The steps would be too large to interrupt.
+// inserts the previous one twice. The last steps would be huge, and evaluation cannot be
+// stopped during a step.
 func onlyShort(x ast.Expr) ast.Expr {
 	short := &ast.UnaryExpr{Op: token.MAT, X: ast.NewString("^(?s:.{0,500})$")}
 	allowed := ast.NewBinExpr(token.OR, ast.NewPredeclared("number"), ast.NewPredeclared("bool"), short)
@@ -416,7 +417,7 @@ func SourceExpr(v cue.Value) ast.Expr {
 	return nil
 }
 
-// KeyPos returns the position of the name of the field that contains the value.
+// KeyPos returns the position of the value's field name.
 func KeyPos(v cue.Value) diag.Pos {
 	if field, ok := v.Source().(*ast.Field); ok {
 		return PosOf(field.Label.Pos())

@@ -5,7 +5,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Source is a kind of place where values can be set.
+// Source is the kind of place where a value was set.
 type Source uint8
 
 // The sources, from lowest to highest precedence.

@@ -114,9 +114,9 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 	return &root, nil
 }
 
-// keepWritten converts whole numbers with a leading zero or a plus sign to strings. YAML
-// reads 010 as the octal number 8, which is hardly what its author means, and flags reject
-// such numbers as well.
+// keepWritten converts whole numbers with a leading zero or a plus sign to strings, so that
+// numeric fields reject them, as flags do. YAML reads 010 as the octal number 8, which is
+// rarely what the user means.
 func keepWritten(lines []string, v *Value) {
 	if digits, ok := strings.CutPrefix(v.Text, "0o"); ok && v.Kind == Whole && strings.HasPrefix(written(lines, v.Pos), "0"+digits) {
 		*v = Value{Kind: Text, Text: "0" + digits, Pos: v.Pos}
@@ -132,8 +132,8 @@ func keepWritten(lines []string, v *Value) {
 	}
 }
 
-// written returns the rest of the line from a position of a YAML value, without the anchor
-// and the tag of the value.
+// written returns the rest of the line, beginning at the position of a YAML value. It removes
+// the value's anchor and tag.
 func written(lines []string, pos diag.Pos) string {
 	if pos.Line < 1 || pos.Line > len(lines) {
 		return ""

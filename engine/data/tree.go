@@ -14,7 +14,7 @@ type Tree struct {
 	Value  cue.Value
 	Name   string // the name of the field; "" if the value is not a field
 	Kind   cue.Kind
-	Fields []Tree // the fields of a struct, in the order of the file
+	Fields []Tree // the fields of a struct, in file order
 	Items  []Tree // the items of a list
 
 	err error // why the fields of a struct cannot be listed

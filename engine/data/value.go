@@ -39,7 +39,7 @@ type Value struct {
 	// file.
 	Text   string
 	Items  []Value // the items of a list
-	Fields []Field // the fields of a mapping, in the order of the file
+	Fields []Field // the fields of a mapping, in file order
 	Pos    diag.Pos
 
 	num  formula.Rat
@@ -206,7 +206,7 @@ func From(f formula.Value) Value {
 }
 
 // Formula converts the value for use in formulas. ok is false if formulas cannot read the
-// value. They can read a list only if it contains only numbers or only strings.
+// value, such as a list that contains both numbers and strings.
 func (v *Value) Formula() (f formula.Value, ok bool) {
 	switch v.Kind {
 	case Whole, Decimal:

@@ -27,7 +27,7 @@ type Reader struct {
 	schema *schema.Schema
 	lines  []*line
 	logs   map[string]*Log // keyed by engine; "" is for lines that several engines log
-	text   bool            // whether any line had no zero bytes, so the log is probably text
+	text   bool            // whether a line without zero bytes was read, so the log is probably text
 	first  string          // the name of the first log
 }
 
@@ -44,7 +44,7 @@ type Log struct {
 	// Notes reports unknown values, and values that differ between lines.
 	Notes diag.List
 
-	implied map[string]*Found // fields that the presence of a line sets
+	implied map[string]*Found // fields set by the presence of a line
 	// the numbers of each line, keyed by name, for values that are checked in every line
 	rows  map[string][]map[string]*Found
 	kinds int // number of kinds of lines found
@@ -65,7 +65,7 @@ type Found struct {
 	noted bool
 }
 
-// line is a kind of line, with its compiled pattern.
+// line is a kind of log line, with its compiled pattern.
 type line struct {
 	*schema.LogLine
 	has     []byte

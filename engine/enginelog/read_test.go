@@ -56,7 +56,7 @@ func TestExamples(t *testing.T) {
 			}
 		}
 		for _, e := range l.Examples {
-			// Use only this kind of line. Other kinds could hide that its pattern finds nothing.
+			// Use only this kind of line. Otherwise, another kind might match instead.
 			s.Logs.Set(&schema.Logs{Lines: logs.Lines[i : i+1], Values: logs.Values})
 			log, err := read(t, s, strings.NewReader("(EngineCore pid=1) INFO 08-20 "+e.Line+" and more\r\n"))
 			if err != nil {

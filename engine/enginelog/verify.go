@@ -210,7 +210,7 @@ func (v *verifier) load(req *plan.Request) (*plan.Plan, error) {
 	return pl, nil
 }
 
-// batchVar is the name of the quantity for the number of I/Os of one size.
+// batchVar is the name of a quantity: the number of I/Os of the same size.
 const batchVar = "batch_size"
 
 func valueOf(n formula.Rat) formula.Value { return formula.Value{Kind: formula.Num, Num: n} }
@@ -236,7 +236,7 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns one finding for each check name for which a check applies. If a check
+// findings returns one finding for each check name that has an applicable check. If a check
 // compares every line, its finding is for the first line that differs.
 func (v *verifier) findings() []Finding {
 	var list []Finding
@@ -279,8 +279,8 @@ func (v *verifier) apply(what string) (Finding, bool) {
 	return Finding{}, false
 }
 
-// rows returns the numbers in the lines that the checks with the given name compare. If
-// these checks do not compare every line, it returns one nil row.
+// rows returns the numbers of each line if the checks with the given name compare every
+// line. Otherwise, it returns one nil row.
 func (v *verifier) rows(what string) []map[string]*Found {
 	for i := range v.logs.Checks {
 		if v.logs.Checks[i].What != what {
@@ -396,10 +396,11 @@ func (v *verifier) perhaps(f *Finding) string {
 	return ""
 }
 
-// explain looks for configurations that make unequal numbers equal. It prefers a configuration
-// that does not make other numbers unequal. If there is none, it uses, in this order: a
-// possible cause that cannot be confirmed, a configuration that makes other numbers unequal,
-// or a configuration for which the engine must also have computed the number in another way.
+// explain explains why numbers are unequal. It looks for configurations with which they would
+// be equal, and prefers a configuration that does not make other numbers unequal. If there is
+// none, it uses, in this order: a possible cause that cannot be confirmed, a configuration
+// that makes other numbers unequal, or a configuration for which the engine must also have
+// computed the number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {
@@ -492,5 +493,5 @@ func (v *verifier) nothing() error {
 		found = []string{"settings"}
 	}
 	return diag.Errorf(diag.Pos{File: v.log.At.File}, "the log does not contain enough numbers to compare: it contains only %s", strings.Join(found, ", ")).
-		WithHint("use the whole log, beginning with the start of the engine, because kvbench compares numbers that depend on each other, such as tokens and memory")
+		WithHint("use the whole log, from engine startup on, because kvbench compares numbers that depend on each other, such as tokens and memory")
 }

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Unread is a nixlbench flag that is set but that nixlbench would not read.
+// Unread is a nixlbench flag that is set, although nixlbench would not read it.
 type Unread struct {
 	Flag   *schema.Flag
 	Origin data.Origin

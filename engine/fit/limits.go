@@ -19,7 +19,7 @@ const MaxRounds = 16
 // Violation is a limit that a plan exceeds.
 type Violation struct {
 	Limit Limit
-	// Why explains why the limit does not hold; see [Fitter.why].
+	// Why explains why the limit is not met; see [Fitter.why].
 	Why string
 	// Mends are settings that would fix the violation.
 	Mends []Setting
@@ -83,7 +83,7 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 	return broken
 }
 
-// Holds reports whether a limit holds. If the limit applies to arguments, Holds evaluates
+// Holds reports whether a limit is met. If the limit applies to arguments, Holds evaluates
 // it for each flag in values, returns the flags that exceed it, and leaves the value of
 // the first of these flags in the frame.
 func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []string, err error) {
@@ -157,7 +157,7 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings that would make a limit hold. It omits flags that the
+// mends returns the settings with which a limit would be met. It omits flags that the
 // release does not have, values that a flag cannot have, and values that are already set.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
@@ -204,8 +204,8 @@ func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bo
 }
 
 // fit adjusts flags to meet the limits, one limit at a time. It changes values set by the
-// user only if force is set. It returns the fitted values, and the limits that still do
-// not hold, or nil if all limits hold.
+// user only if force is set. It returns the fitted values, and the limits that are still not
+// met, or nil if all limits are met.
 func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[string]Value, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
@@ -290,7 +290,7 @@ func changed(req *Request, values map[string]Value) []Setting {
 
 // smaller searches for the largest size that fits, reducing one quantity at a time in the
 // order defined by the data, and describes that size. It returns nil if no size fits. If
-// force is set, it may change values set by the user, and mentions them.
+// force is set, it may change values set by the user. The description includes these changes.
 func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []string {
 	asked := req.Flags
 	// Values that were fitted for the full size must be fitted again.

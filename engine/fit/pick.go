@@ -66,7 +66,7 @@ type picker struct {
 	n      *schema.Nixlbench
 	wanted []Wanted
 	reads  map[string][]*flagReads // keyed by release; see [readsOfAll]
-	err    error                   // the first error from evaluating which flags are read
+	err    error                   // the first error from determining which flags are read
 }
 
 // unread describes what must be set for a release to read a flag, or returns ""
@@ -130,7 +130,7 @@ func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
 	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
 }
 
-// possible returns the flags that exist with their values in at least one release. It
+// possible returns the flags that at least one release supports with the requested values. It
 // returns an error for values outside a flag's list of values. It drops values that no
 // release can parse; the code that parses them for the picked release reports the error.
 func (p *picker) possible(releases []string) ([]Wanted, error) {

@@ -16,7 +16,7 @@ import (
 
 // The names that have a special meaning in rules: the flag that selects the backend, the
 // two sides of a transfer in the configuration, and the value of one command argument. A
-// limit that reads ArgumentVar must hold for each argument.
+// limit that reads ArgumentVar must be met for each argument.
 const (
 	BackendFlag    = "backend"
 	SourceVar      = "source"
@@ -24,8 +24,8 @@ const (
 	ArgumentVar    = "argument"
 )
 
-// The prefixes of the names of a release's formulas. The name of a backend and sideMemory
-// or sideGPU follow takesPrefix.
+// The name prefixes of a release's formulas. takesPrefix is followed by a backend's name and
+// by sideMemory or sideGPU.
 const (
 	limitPrefix = "limits."
 	fixPrefix   = "fix."
@@ -40,7 +40,7 @@ const (
 type Release struct {
 	// Slots are the release's flags, sorted by name.
 	Slots []Slot
-	// From is the name, in messages, of the setting that selected the release.
+	// From is the name that messages use for the setting that selected the release.
 	From string
 
 	bench   *schema.Nixlbench

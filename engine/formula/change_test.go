@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestVary varies the inputs of a frame one by one, which discards only the values that
-// depend on the input. It checks that the frame always has the same values as a new
+// TestVary varies the inputs of a frame one by one. Varying an input discards only the values
+// that depend on it. The test checks that the frame always has the same values as a new
 // frame, even if the value of a formula was set.
 func TestVary(t *testing.T) {
 	p, f := latentFrame(t)

@@ -108,7 +108,7 @@ func (c *compiler) declareOne(d *decl) Ref {
 	return r
 }
 
-// lookup finds the slot for a name. If the name is a spare one, lookup first declares it.
+// lookup finds the slot for a name. If the name is spare, lookup first declares it.
 func (c *compiler) lookup(name string) (Ref, bool) {
 	if r, ok := c.p.names[name]; ok || c.spares == nil {
 		return r, ok
@@ -125,7 +125,7 @@ func (c *compiler) lookup(name string) (Ref, bool) {
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
 	// Until a formula is compiled, its kind is the declared kind, or broken if no kind is
-	// declared. If formulas depend on each other in a cycle, one of them reads this kind.
+	// declared. If formulas depend on each other in a cycle, this kind is used for one of them.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -181,7 +181,7 @@ func (c *compiler) visit(r Ref) {
 		return
 	}
 	c.state[r] = open
-	c.p.slots[r].lacks = c.find != nil // true until bind sets it, so a formula that depends on itself has no value
+	c.p.slots[r].lacks = c.find != nil // true until bind sets it, so that a formula that depends on itself has no value
 	c.path = append(c.path, r)
 	for _, u := range c.p.slots[r].uses {
 		if c.state[u] == open && c.find == nil {

@@ -51,8 +51,8 @@ func FuzzText(f *testing.F) {
 }
 
 // tree builds a random numeric expression from bytes. It returns the expression as text,
-// and its value, computed with math/big. exact is false if a step does not fit in 64 bits
-// or divides by zero. Only then may the engine report an error.
+// and its value, computed with math/big. fits is false if a step does not fit in 64 bits
+// or divides by zero. Only then may the evaluation of the expression fail.
 type tree struct {
 	data []byte
 	fits bool

@@ -529,7 +529,7 @@ func (p *parsed) measure(at func(int) place) *diag.Diag {
 	return err
 }
 
-// children calls f for each operand of n, in order. It omits function names, because
+// children calls f for each operand of n, in order. It skips function names, because
 // functions are not variables.
 func children(n ast.Node, f func(ast.Node)) {
 	all := func(nodes []ast.Node) {

@@ -117,7 +117,7 @@ func (x *Reach) trace() {
 // words returns the number of 64-bit words in a set.
 func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
 
-// of returns the bits of the set of a slot's inputs.
+// of returns a slot's inputs as a bit set.
 func (x *Reach) of(r Ref) []uint64 {
 	words := x.words()
 	return x.sets[int(r)*words : (int(r)+1)*words]

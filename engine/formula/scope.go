@@ -119,7 +119,7 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 }
 
 // Spare adds spare names, which become part of the program only if a formula reads them. If
-// a name is a spare one, the declare function declares it in a scope with [Scope.Default] or
+// a name is spare, the declare function declares it in a scope with [Scope.Default] or
 // [Scope.Formula]. The names function lists all spare names. It is an error to declare one of
 // these names in any other way.
 func (s *Scope) Spare(declare func(s *Scope, name string), names func() []string) {
@@ -173,8 +173,8 @@ type Program struct {
 	inputs func() *numbers
 	reach  func() *Reach // see ReachAll
 
-	// Used only in partial programs. lacking contains the names without a value that each
-	// formula reads, and wrong contains the formula's error.
+	// Used only in partial programs. For each formula, lacking contains the names that it reads
+	// but that have no value, and wrong contains its error.
 	lacking map[Ref][]string
 	wrong   map[Ref]*diag.Diag
 }
@@ -201,7 +201,7 @@ func (s *slot) quick() quickSlot {
 	return q
 }
 
-// slot is what one name refers to. The formulas in a table also have slots, but these
+// slot is what a name refers to. The formulas in a table also have slots, but these
 // slots have no names in the program.
 type slot struct {
 	*unit

@@ -116,8 +116,8 @@ func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Com
 		sp.Reads(r)[i/64] |= 1 << (i % 64)
 		varies[r] = true
 	}
-	// In p.order, formulas come after the values that they use, but roots may be computed from
-	// any value.
+	// In p.order, formulas come after the values that they use. But roots may be computed from
+	// any value, so repeat until nothing changes.
 	for again := true; again; {
 		again = false
 		for _, r := range p.order {
@@ -166,8 +166,8 @@ func (sp *Space) Drop(at Spot) {
 	}
 }
 
-// Recycle reuses the memory of the frames of another space of the same program. These
-// frames must no longer be used.
+// Recycle reuses the memory of another space's frames. That space must belong to the same
+// program, and its frames must no longer be used.
 func (sp *Space) Recycle(old *Space) {
 	if old == nil {
 		return

@@ -50,8 +50,8 @@ func (k *checker) reads(r Ref) {
 	}
 }
 
-// constant returns the code for the value of a slot as a constant. ok is false if the
-// value varies or cannot be evaluated.
+// constant returns code that yields a slot's value as a constant. ok is false if the value
+// varies or cannot be evaluated.
 func (k *checker) constant(r Ref, at place) (c code, ok bool) {
 	if k.frame.space.Varies(r) && !k.frame.Fixed(r) {
 		return c, false

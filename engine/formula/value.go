@@ -201,7 +201,7 @@ type Source struct {
 	From *Written
 }
 
-// Written is text that a user wrote and from which a formula was derived.
+// Written is a user's text from which a formula was derived.
 type Written struct {
 	Text string
 	// Char converts the position of a character in the formula to a position in Text.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWith checks that a formula that is added later reads the values of the program
-// and does not change the program.
+// TestWith checks that an additional formula reads the program's values and does not change
+// the program.
 func TestWith(t *testing.T) {
 	p, _ := latentFrame(t)
 	names := len(p.Names())

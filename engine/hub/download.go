@@ -261,7 +261,7 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 }
 
 // keep saves a file of the repository in the cache. It does not replace an existing file of
-// a commit, because the content cannot be different.
+// a commit, because its content cannot change.
 func (h *Hub) keep(r Repo, name string, data []byte) error {
 	file := filepath.Join(h.folder(r), name)
 	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && strings.HasPrefix(name, "snapshots") {

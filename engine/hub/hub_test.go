@@ -55,8 +55,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestEnvironment checks that the environment is interpreted by the rules of
-// huggingface_hub.
+// TestEnvironment checks that environment variables are interpreted as in huggingface_hub.
 func TestEnvironment(t *testing.T) {
 	home := t.TempDir()
 	write(t, filepath.Join(home, "token"), " from-file\r\n")
@@ -327,7 +326,7 @@ func TestComplete(t *testing.T) {
 		t.Error(err)
 	}
 	// If kvbench cannot find out whether a file exists, it must report an error, because the
-	// file may change every number.
+	// file could affect every number.
 	os.RemoveAll(filepath.Join(dir, ".no_exist"))
 	h.Endpoint = "http://127.0.0.1:1"
 	if err := h.Download(r, main, more); err == nil || !strings.Contains(err.Error(), "cannot be reached") {

@@ -14,7 +14,7 @@ import (
 
 // The names that formulas use for values that are not fields.
 const (
-	// LayerName is the number of a layer.
+	// LayerName is the name of the layer number.
 	LayerName    = "layer"
 	formatsTable = "formats" // number formats, keyed by the names of element types
 )

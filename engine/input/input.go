@@ -128,8 +128,8 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll reads at most the given number of bytes of a file. The result large reports
-// whether the file is larger.
+// ReadAll reads at most the given number of bytes of a file. It also reports whether the
+// file is larger.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestWatch checks that the watch is called for opening a file and for every read, and
+// TestWatch checks that the watch is called when a file is opened and for every read, and
 // that reads of a pipe are reported as Await.
 func TestWatch(t *testing.T) {
 	var told []string

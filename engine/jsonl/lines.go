@@ -56,8 +56,9 @@ func (l *Lines) Next() ([]byte, error) {
 	}
 }
 
-// end returns the index just after the next line, or io.EOF if there are no more lines. If the
-// end of the line has not been read yet and read is false, it returns 0.
+// end returns the index just after the next line, or io.EOF if there are no more lines. If
+// the end of the line has not been read yet, it reads more text or, with read set to false,
+// returns 0.
 func (l *Lines) end(read bool) (int, error) {
 	for searched := 0; ; {
 		if i := bytes.IndexByte(l.text[l.at+searched:], '\n'); i >= 0 {

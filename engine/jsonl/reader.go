@@ -116,7 +116,7 @@ func (r *Reader) Object(member func(name []byte)) {
 			name = []byte(unquote(name))
 		}
 		r.space()
-		start := r.at // not before white space, which the function member may skip without reading the value
+		start := r.at // not before white space, which r.member may skip without reading the value
 		known := r.member(object, name)
 		if known != nil {
 			*next, next = known, &known.next

@@ -75,10 +75,10 @@ func workDir() string {
 	return dir
 }
 
-// Collect completes the record of every point that has logs, and then calls the function
-// each with the point's entry, in the order of the manifest. If l contains all logs of the
-// job, Collect returns the IDs of the points without logs. If a point was run several times,
-// Collect uses its last run.
+// For every point that has logs, in the order of the manifest, Collect completes the record
+// and passes the point's entry to the callback. If l contains all logs of the job, Collect
+// returns the IDs of the points without logs. If a point was run several times, Collect
+// uses its last run.
 func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
 	name := filepath.Join(l.Dir, ManifestName)
 	f, err := input.Open(name, l.watch)
@@ -297,7 +297,7 @@ func (l *Logs) small(name string) (string, error) {
 	return string(text), err
 }
 
-// time reads a file that contains seconds since 1970, or returns the zero time.
+// time returns the time that a file contains as seconds since 1970, or the zero time.
 func (l *Logs) time(name string) time.Time {
 	text, err := l.small(name)
 	if err != nil {

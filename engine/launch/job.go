@@ -195,7 +195,7 @@ type PointFlag struct {
 	Value any
 }
 
-// Secret is a flag with a secret value. Where the job runs, the environment variable
+// Secret is a flag with a secret value. Where the job runs, the environment variable named
 // Variable contains the value. Flag is the flag as a word of the command, or "" if
 // nixlbench reads the variable itself.
 type Secret struct{ Flag, Variable string }
@@ -564,8 +564,8 @@ func (f *Format) texts(j *Job, of []*Point) ([]File, error) {
 	return files, nil
 }
 
-// Unused returns the options in the input that the format reads, but that do not change
-// this job. For example, no fabric that uses the network devices is set.
+// Unused returns the options in the input that the format reads but that do not change this
+// job. For example, network devices do not change a job without a fabric that uses them.
 func (f *Format) Unused(in *Input, j *Job) ([]string, error) {
 	files, err := f.texts(j, j.Points[:1])
 	if err != nil {

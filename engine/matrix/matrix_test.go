@@ -198,7 +198,8 @@ func TestCached(t *testing.T) {
 	a := requests.Request{Tokens: 1024, Blocks: []uint64{1, 2}}
 	longer := requests.Request{Tokens: 1100, Blocks: []uint64{1, 2, 3}}
 	index, _ := run(1, 768, a, longer, a)
-	// Of 1,024 cached tokens, one page of 768 is whole: 332 tokens move, and then 256.
+	// The 1,024 cached tokens fill one whole page of 768 tokens. 1,100 - 768 = 332 tokens move
+	// for the second request, and 1,024 - 768 = 256 for the third.
 	if !strings.HasSuffix(index, "matrix_0.txt,1,1024,0,20480,2,10240,\nmatrix_1.txt,1,1100,768,6640,2,3320,\nmatrix_2.txt,1,1024,768,5120,2,2560,\n") {
 		t.Errorf("one worker:\n%s", index)
 	}
@@ -393,12 +394,12 @@ func TestLargeWorld(t *testing.T) {
 	}
 }
 
-// upstream is the name of the environment variable for the path of the Python KVBench's
+// upstream is the environment variable that contains the path of the Python KVBench's
 // main.py, which is in benchmark/kvbench of github.com/ai-dynamo/nixl.
 const upstream = "NIXL_KVBENCH_MAIN"
 
-// loader is a program that reads matrices with the functions in that file and prints the
-// sums of all rows and columns. It does not need the packages that other parts of the file
+// loader is a program that reads matrices with the functions in main.py and prints the
+// sums of all rows and columns. It does not need the packages that other parts of main.py
 // import.
 const loader = `
 import sys, os

@@ -21,8 +21,7 @@ const (
 	pageField     = "page_size"
 )
 
-// fitTokens is the name of the quantity for the number of tokens that fit in a rank's
-// memory.
+// fitTokens is the name of a quantity: the number of tokens that fit in a rank's memory.
 const fitTokens = "fit_tokens"
 
 // maxKept is the maximum number of moves that a mover caches.
@@ -32,7 +31,7 @@ const maxKept = 1 << 20
 // destination group have the same moves, so Mover caches the moves. A Mover is not safe for
 // concurrent use.
 type Mover struct {
-	// First is the transfer for one request of the length in the configuration.
+	// First is the transfer for one request of the configured length.
 	First *plan.Transfer
 
 	planner *plan.Planner
@@ -82,7 +81,7 @@ func lcm(a, b int64) int64 {
 }
 
 // CacheBlocks returns how many of a trace's blocks fit in a decode rank's memory. The
-// planner must use the rank accounting and include detailed quantities; see [plan.Use].
+// planner must use rank accounting and include detailed quantities; see [plan.Use].
 func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
 	req := oneSide(m.First.To, p.Schema())
 	set(req.Config, tokensField, requests.BlockTokens)

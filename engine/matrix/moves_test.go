@@ -3,6 +3,7 @@ package matrix_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +69,7 @@ func (p *planned) request(t testing.TB, name, flags string) (*plan.Planner, *pla
 	if err != nil {
 		t.Fatal(err)
 	}
-	planner, err := p.planners.For(m.Arch, plan.Use{Rank: true, Transfer: true})
+	planner, err := p.planners.For(m.Arch, plan.Use{Rank: true, Transfer: true, Slowest: true}) // as the command does
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +77,10 @@ func (p *planned) request(t testing.TB, name, flags string) (*plan.Planner, *pla
 }
 
 // TestCells compares cells with tables that were computed by hand from the engines' source
-// code. The Python KVBench divides a request's cache by the number of ranks. Its result for
-// the first model is the same, 335,544,320. It is 197,132,288 for the second model, whose
-// KV heads are replicated, and 71,958,528 for the third, whose latent cache is replicated.
+// code. The Python KVBench divides a request's cache by the number of ranks. For the first
+// model, its result is the same, 335,544,320. For the second model, whose KV heads are
+// replicated, its result is 197,132,288, and for the third, whose latent cache is replicated,
+// 71,958,528.
 func TestCells(t *testing.T) {
 	p := newPlanned(t)
 	for _, test := range []struct {
@@ -147,7 +149,7 @@ func TestSums(t *testing.T) {
 		for range 1 + r.IntN(5) {
 			tokens = append(tokens, 1+r.Int64N(20_000))
 		}
-		// Compute what each rank sends and receives from transfers of just enough requests for
+		// Compute what each rank sends and receives. Each transfer has just enough requests for
 		// each destination group to get one. Request h is the first request of destination
 		// group h. It may come from any source group.
 		rows, columns := make([]int64, w.Size()), make([]int64, w.Size())
@@ -172,19 +174,7 @@ func TestSums(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gotRows, gotColumns := make([]int64, w.Size()), make([]int64, w.Size())
-		for i := range totals.Batches {
-			for row, line := range strings.Split(strings.TrimSuffix(read(t, dir, fmt.Sprintf("matrix_%d.txt", i)), "\n"), "\n") {
-				for column, text := range strings.Split(line, " ") {
-					n, err := strconv.ParseInt(text, 10, 64)
-					if err != nil {
-						t.Fatal(err)
-					}
-					gotRows[row] += n
-					gotColumns[column] += n
-				}
-			}
-		}
+		gotRows, gotColumns := sums(t, dir, totals.Batches, w.Size())
 		if !slices.Equal(gotRows, rows) || !slices.Equal(gotColumns, columns) {
 			t.Errorf("%s %s, %+v, %v:\nrows    %v\nwant    %v\ncolumns %v\nwant    %v", name, flags, w, tokens, gotRows, rows, gotColumns, columns)
 		}
@@ -197,6 +187,86 @@ func TestSums(t *testing.T) {
 		if done[engine] < 10 || done[engine+" in groups"] < 3 {
 			t.Errorf("only %d transfers of %s were possible, %d between groups", done[engine], engine, done[engine+" in groups"])
 		}
+	}
+}
+
+// sums returns the sums of the rows and of the columns of all matrices.
+func sums(t *testing.T, dir string, matrices, size int) (rows, columns []int64) {
+	t.Helper()
+	rows, columns = make([]int64, size), make([]int64, size)
+	for i := range matrices {
+		for row, line := range strings.Split(strings.TrimSuffix(read(t, dir, fmt.Sprintf("matrix_%d.txt", i)), "\n"), "\n") {
+			for column, text := range strings.Split(line, " ") {
+				n, err := strconv.ParseInt(text, 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows[row] += n
+				columns[column] += n
+			}
+		}
+	}
+	return rows, columns
+}
+
+// TestRows checks, for all models and engines, that the rows and columns of matrices add up
+// to the bytes that each rank sends and receives in a transfer of the same requests. The
+// transfers themselves are checked in package transfer. With KVBENCH_FULL, it tries all
+// layouts with every model.
+func TestRows(t *testing.T) {
+	p := newPlanned(t)
+	entries, err := p.models.Entries(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layouts := []string{
+		"tp=8 decode_tp=2", "tp=2 decode_tp=8", "tp=4 decode_tp=4 pp=4 decode_pp=1", "tp=2 decode_tp=2 pp=3 decode_pp=3", "tp=2 decode_tp=4 decode_pp=2",
+		"tp=4 decode_tp=4 dp_attention=true dp_size=2 decode_dp_attention=true decode_dp_size=4",
+	}
+	tried, done := 0, map[string]int{}
+	for _, e := range entries {
+		for _, engine := range []string{"SGLANG", "TRTLLM", "VLLM"} {
+			for _, layout := range layouts {
+				if tried++; tried%13 != 0 && os.Getenv("KVBENCH_FULL") == "" {
+					continue
+				}
+				flags := fmt.Sprintf("engine=%s isl=2500 num_requests=3 %s", engine, layout)
+				m, err := p.mover(t, e.Name, flags)
+				if err != nil {
+					continue // the engine rejects this combination
+				}
+				w := m.World()
+				if err := w.Fill(0, 1, 1); err != nil {
+					t.Fatal(err)
+				}
+				g := &matrix.Generator{World: w, Moves: m.Moves, MaxBatch: 1}
+				dir, totals, err := write(t, g, lengths(2500, 2500, 2500), func(*matrix.Writer) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows, columns := sums(t, dir, totals.Batches, w.Size())
+				planner, req := p.request(t, e.Name, flags)
+				tr, err := transfer.Of(planner, req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantRows, wantColumns := make([]int64, w.Size()), make([]int64, w.Size())
+				for _, r := range tr.Sources {
+					wantRows[r.Rank] = r.Bytes
+				}
+				for _, r := range tr.Destinations {
+					wantColumns[w.Prefill.Ranks+r.Rank] = r.Bytes // decode ranks follow prefill ranks
+				}
+				if !slices.Equal(rows, wantRows) || !slices.Equal(columns, wantColumns) || totals.Bytes != tr.All.Bytes {
+					t.Errorf("%s %s: %d bytes in rows %v and columns %v, want %d in %v and %v", e.Name, flags, totals.Bytes, rows, columns, tr.All.Bytes, wantRows, wantColumns)
+				}
+				done[engine]++
+				done[layout]++
+			}
+		}
+	}
+	if len(done) != 3+len(layouts) {
+		t.Errorf("only these transfers were possible: %v", done)
 	}
 }
 

@@ -16,7 +16,7 @@ const (
 	// MetadataFile lists the matrices for the sequential-ct-perftest tool. Its paths
 	// are relative to the folder.
 	MetadataFile = "metadata.yaml"
-	// IndexFile has a line for each matrix that shows its total size and other properties.
+	// IndexFile shows the total size and other properties of each matrix, one matrix per line.
 	IndexFile = "index.csv"
 )
 

@@ -173,9 +173,9 @@ func TestOrdinaryFields(t *testing.T) {
 	}
 }
 
-// TestUnmentioned reads configurations that omit fields whose values are defaults of their
-// class, as transformers does for a language model inside another model. It also reads early
-// configurations of a family.
+// TestUnmentioned reads configurations without the fields that have default values.
+// Transformers omits these fields for a language model inside another model. The test also
+// reads early configurations of a family.
 func TestUnmentioned(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
@@ -228,7 +228,7 @@ func TestUnmentioned(t *testing.T) {
 	}
 }
 
-// TestVariedHeads reads a model in which architecture search removed heads.
+// TestVariedHeads reads a model from which an architecture search removed heads.
 func TestVariedHeads(t *testing.T) {
 	_, l := loader(t)
 	m, err := l.Model("../config/testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
@@ -255,7 +255,7 @@ func small(more string) string {
 }`
 }
 
-// TestFormats reads the number formats of weights and cache.
+// TestFormats reads the number formats of the weights and the cache.
 func TestFormats(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ more, cache, weights, said string }{
@@ -606,9 +606,9 @@ novel: {
 	}
 }
 
-// FuzzCheckpoint checks that no configuration makes the reader panic or takes long. If
-// a configuration is accepted, the model must have the parameters that its architecture
-// needs, and each parameter must have its origin.
+// FuzzCheckpoint checks that no configuration makes the reader panic or run for a long time.
+// If a configuration is accepted, the model must have the parameters that its architecture
+// needs, and each parameter must have an origin.
 func FuzzCheckpoint(f *testing.F) {
 	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	for _, file := range files {

@@ -173,8 +173,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether there is no need to look for a model's architecture in other
-// files, because the model has no name or because its architecture is in own or known.
+// isFound reports whether a model's architecture is in own or known. If not, the caller looks
+// for it in other files. isFound also returns true for a model without a name.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {

@@ -168,7 +168,7 @@ func wantError(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// text returns the text of a diagnostic and its hints. The file name has no folder.
+// text returns the text of a diagnostic and its hints. It omits the file's folder.
 func text(d *diag.Diag) string {
 	e := *d
 	e.Pos.File = filepath.Base(e.Pos.File)

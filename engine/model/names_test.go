@@ -180,8 +180,8 @@ func TestSuggestions(t *testing.T) {
 
 func hint(err error) string { return strings.Join(diag.All(err)[0].Hints, "\n") }
 
-// TestOtherNumbers checks that a model is neither found nor suggested for its name with one
-// number changed.
+// TestOtherNumbers checks that a model is neither found nor suggested if one number in its
+// name is changed.
 func TestOtherNumbers(t *testing.T) {
 	l := bundled(t)
 	entries, err := l.Entries(nil)

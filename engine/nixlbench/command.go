@@ -120,7 +120,7 @@ func shell(program string, flags []fit.Flag) string {
 
 // Quote quotes a string as one word for a POSIX shell, on one line. A word with
 // characters that a terminal or a CI runner would interpret is written as $'…' with
-// escapes. This form works in bash and zsh, and is part of POSIX since 2024.
+// escapes. This form works in bash and zsh, and has been part of POSIX since 2024.
 func Quote(s string) string {
 	hidden := func(r rune) bool { return r == '\t' || diag.IsHidden(r) }
 	if strings.ContainsFunc(s, hidden) || !utf8.ValidString(s) || strings.Contains(s, "##") {

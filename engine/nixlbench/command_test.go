@@ -61,7 +61,7 @@ func FuzzQuote(f *testing.F) {
 	for _, s := range []string{"", "plain", "a b", "it's", `"$HOME"`, "a;b|c&d", "line\nfeed", "~", "*", "-x", "ä€", "\\", "`id`", "!x", "\xff", "::x", "\x1b7", "\u202e7", "##[x", "\t", "a\r\n'\\"} {
 		f.Add(s)
 	}
-	var shells []string // other shells support $'…' only since POSIX 2024
+	var shells []string // other shells may not support $'…', which POSIX added in 2024
 	for _, name := range []string{"bash", "zsh", "ksh"} {
 		if sh, err := exec.LookPath(name); err == nil {
 			shells = append(shells, sh)

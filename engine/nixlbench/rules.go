@@ -197,7 +197,7 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding returns the rules of a table whose conditions are true for the loaded plan and
+// holding returns a table's rules whose conditions are true for the loaded plan and
 // facts.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List
@@ -313,7 +313,7 @@ func (g Group) set(f *fit.Flag) {
 	}
 }
 
-// Meet adds the values that let the run's processes find each other to the plan's flags.
+// Meet adds to the plan's flags the values that let the run's processes find each other.
 // It returns all flags, and the flag that names the group of the processes, or nil if
 // there is no such flag. It does not change values set by the user, except that it may
 // append the run's number to the group's name. If in, the installed program, is not nil,

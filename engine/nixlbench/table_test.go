@@ -24,7 +24,7 @@ func load(t testing.TB) *schema.Schema {
 	return s
 }
 
-// read passes a text to a table, line by line.
+// read passes text to a table, line by line.
 func read(t testing.TB, text string) *nixlbench.Table {
 	t.Helper()
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)

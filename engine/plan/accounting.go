@@ -15,7 +15,7 @@ import (
 
 // Use describes the purpose of a planner.
 type Use struct {
-	// Rank selects the rank accounting, which counts what one rank of a serving engine moves.
+	// Rank selects rank accounting, which counts what one rank of a serving engine moves.
 	// Otherwise, the plan uses the documented arithmetic for the whole model.
 	Rank bool
 	// Detail adds the quantities that only detailed output shows. Names is a comma-separated
@@ -42,7 +42,7 @@ func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == account
 // values. Callers use it for values that are the same in both accountings.
 func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
-// The field that selects the accounting, and its value for the rank accounting.
+// The field that selects the accounting, and its value for rank accounting.
 const (
 	accountingVar  = schema.AccountingVar
 	accountingRank = schema.AccountingRank
@@ -68,7 +68,7 @@ func (a *account) Schema() *schema.Schema { return a.schema }
 // Arch returns the architecture.
 func (a *account) Arch() *schema.Architecture { return a.arch }
 
-// OfRanks reports whether the accounting is the rank accounting.
+// OfRanks reports whether the accounting is rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
 
 // OfTransfers reports whether the plans are for transfers between the ranks on two sides.
@@ -87,7 +87,7 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not define I/Os: it has neither %s nor a cache section", arch.Name, patternsTable).
 			WithHint("add formulas for block and layer to " + patternsTable + ", or describe the layers in a cache section")
 	case rank && arch.Layers == nil:
-		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
+		return diag.Errorf(at, "%s does not describe its layers: rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
 		return diag.Errorf(at, "%s does not define %s, which the %s accounting requires", arch.Name, patternsTable, schema.AccountingModel).
@@ -247,7 +247,7 @@ func (a *account) checkNeeds(req *Request) error {
 		if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 			what = f.Path + ": "
 		}
-		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, a.accounting())
+		d := v.Origin.Errorf("%sexists only in %s accounting; this plan's accounting is %s", what, f.Needs, a.accounting())
 		if a.arch.Layers == nil || f.Needs != accountingRank {
 			d.WithHint("omit it: %s", a.Elsewhere(f.Var))
 		} else {
@@ -265,7 +265,7 @@ func (a *account) IsTable(name string) bool {
 }
 
 // ForTransfer returns a copy of a configuration for planning a transfer between ranks.
-// Unless the user set other values, the copy uses the rank accounting, and its source and
+// Unless the user set other values, the copy uses rank accounting, and its source and
 // destination are the places where ranks store their caches.
 func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config) *config.Config {
 	one := *cfg

@@ -167,7 +167,7 @@ func (c *cell) in(lo, hi int) int64 {
 	return int64(to - from)
 }
 
-// declareCache declares the formulas for the architecture's layers and for the rank
+// declareCache declares the formulas for the architecture's layers and for rank
 // accounting. It declares all folds; later, linkFolds selects those that are needed.
 func (ds *declarations) declareCache() error {
 	c, l := ds.schema.Cache.Get(), ds.arch.Layers
@@ -546,7 +546,7 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 		slices.ContainsFunc(p.prog.Inputs(ref), func(input string) bool { return slices.Contains(names, input) })
 }
 
-// stageFields are the fields that the rank accounting reads directly, without a
+// stageFields are the fields that rank accounting reads directly, without a
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
 

@@ -17,10 +17,9 @@ type Checker struct {
 	arch     *schema.Architecture
 }
 
-// Check returns the quantities that a check compares. The check's configuration overrides
-// the defaults; it is keyed by the names that formulas use for fields. If there is more
-// than one I/O size, the quantities for each size are named group.block_size and
-// group.batch_size.
+// Check returns the quantities that a check compares. The values in c.Config, keyed by the
+// names that formulas use for fields, override the defaults. If there is more than one I/O
+// size, the quantities for each size are named group.block_size and group.batch_size.
 func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 	word := c.Config[accountingVar].Str
 	if word == "" {

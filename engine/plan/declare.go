@@ -37,8 +37,8 @@ func (ds *declarations) declare(use Use) error {
 			return err
 		}
 	}
-	// The architecture comes last, so that an error about a name that is declared twice is
-	// at the position in the architecture's file.
+	// Declare the architecture last, so that an error about a duplicate name points to the
+	// architecture's file.
 	ds.declareArch(arch)
 	return nil
 }
@@ -127,8 +127,8 @@ func (ds *declarations) folded() bool {
 	return false
 }
 
-// replaced reports whether name is a quantity for which architectures have a formula that
-// the rank accounting replaces.
+// replaced reports whether name is a quantity whose formula in the architecture is replaced
+// by rank accounting.
 func (ds *declarations) replaced(name string) bool {
 	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() && q.Formula.IsZero() })
 }

@@ -15,7 +15,7 @@ import (
 // Engines returns the names of the serving engines whose caches kvbench can describe.
 func Engines(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Releases) }
 
-// Doubt is a reason why kvbench is not certain about a model's cache in an engine.
+// Doubt is a reason why kvbench is not certain how an engine stores a model's cache.
 type Doubt struct {
 	// Refused reports whether kvbench refuses to make plans.
 	Refused bool

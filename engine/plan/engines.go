@@ -34,7 +34,7 @@ type engineDefault struct {
 	inputs   []string // the inputs that its formula may depend on
 }
 
-// declareConfig declares the configuration fields. In the rank accounting, the engine
+// declareConfig declares the configuration fields. In rank accounting, the engine
 // determines the values of some fields that are not set.
 func (ds *declarations) declareConfig() {
 	for i := range ds.schema.Fields {
@@ -52,7 +52,7 @@ func (ds *declarations) declareConfig() {
 }
 
 // declareModelDefaults declares inputs for the model's own defaults that formulas of
-// the rank accounting read.
+// rank accounting read.
 func (ds *declarations) declareModelDefaults() {
 	asked := map[string]bool{}
 	for _, f := range ds.schema.Cache.Get().Let {
@@ -84,7 +84,7 @@ func (a *account) engineRule(field string) schema.Formula {
 	return c.Defaults[field]
 }
 
-// declareTables declares the tables of the rank accounting. An entry that differs
+// declareTables declares the tables of rank accounting. An entry that differs
 // between releases becomes a table indexed by release.
 func (ds *declarations) declareTables() {
 	c := ds.schema.Cache.Get()

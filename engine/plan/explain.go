@@ -33,6 +33,12 @@ type Step struct {
 	Parts  []*Step
 }
 
+// Answer is how one value of a plan is computed.
+type Answer struct {
+	Plan *Plan
+	Step *Step
+}
+
 // FlagStep is a flag with the reason for its value.
 type FlagStep struct {
 	fit.Flag
@@ -120,7 +126,7 @@ func (x *explainer) hidden(name string, err error) error {
 
 // ExplainOne makes plans and explains how one value in each plan is computed: a quantity, a
 // flag, a parameter, or any other formula.
-func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
+func (p *Planner) ExplainOne(request *Request, name string) ([]Answer, error) {
 	plans, err := p.Plans(request)
 	if err != nil {
 		return nil, err
@@ -142,7 +148,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		}
 		return nil, d
 	}
-	var all []*Step
+	var all []Answer
 	for _, pl := range plans {
 		x := p.explainer(pl)
 		if pl.Rank() { // explain layer values for the first layer that the I/Os move
@@ -166,7 +172,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 				return nil, diag.Usagef("%s is a secret", name)
 			}
 		}
-		all = append(all, s)
+		all = append(all, Answer{pl, s})
 	}
 	return all, nil
 }

@@ -35,8 +35,8 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
-// foldOnce explains a fold, reusing an earlier explanation made under the same conditions,
-// because many values depend on the same few folds.
+// foldOnce explains a fold. Because many values depend on the same few folds, it reuses
+// explanations made under the same conditions.
 func (x *explainer) foldOnce(s *Step, f *fold) error {
 	key := foldKey{f, fmt.Sprint(x.open), fmt.Sprint(x.stood)}
 	if len(f.by) > 0 {

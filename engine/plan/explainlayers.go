@@ -33,7 +33,7 @@ type LayerSum struct {
 	Rounded bool
 }
 
-// LayerRow describes layers of one group with identical contents.
+// LayerRow describes layers that are in the same group and have identical contents.
 type LayerRow struct {
 	Layers      []int
 	Group, Kind string
@@ -66,8 +66,8 @@ func (t *LayerTable) Name() string {
 // Count returns the number of layers.
 func (t *LayerTable) Count() int { return t.Last - t.First + 1 }
 
-// OfLayers returns the item to use for explaining j's layers. It switches to the rank
-// accounting, the only one that counts layer by layer, but returns an error if the user
+// OfLayers returns the item to use for explaining j's layers. It switches to rank
+// accounting, because only that has per-layer counts, but returns an error if the user
 // selected the model accounting.
 func (all *Planners) OfLayers(j Item) (Item, error) {
 	arch, cfg := j.Model.Arch, *j.Config
@@ -79,11 +79,11 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 		return j, nil
 	}
 	if v := cfg.Values[accountingVar]; v.Origin.Given() {
-		return j, v.Origin.Errorf("the %s accounting does not count layer by layer", v.Str).
+		return j, v.Origin.Errorf("the %s accounting has no per-layer counts", v.Str).
 			WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 	}
 	if v := cfg.Values[DraftVar]; IsDrafter(all.schema, v) {
-		return j, v.Origin.Errorf("a drafter's layers are counted only in the %s accounting", accountingRank).
+		return j, v.Origin.Errorf("a drafter's layers are counted only in %s accounting", accountingRank).
 			WithHint("use --%s %s", accountingVar, accountingRank)
 	}
 	planner, err := all.For(arch, Use{Rank: true, Detail: true})

@@ -116,11 +116,11 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 	case backend == "POSIX" && since("1.0.0") && word["posix_api_type"] == "URING" && batch*depth*threads*ini > 2*ring:
 		return errors.New("URING ring")
 	case backend == "POSIX" && !since("1.0.0") && word["posix_api_type"] == "URING" && batch > 32768:
-		return errors.New("URING ring of a request")
+		return errors.New("URING ring for one request")
 	case backend == "POSIX" && since("0.4.1") && direct && word["posix_api_type"] != "AIO" && v["start_block_size"]%512 != 0:
 		return errors.New("unaligned direct I/O")
 	case backend == "POSIX" && direct && !since("0.4.1"):
-		return errors.New("direct I/O of an unaligned buffer")
+		return errors.New("direct I/O with an unaligned buffer")
 	case network && word["scheme"] == "pairwise" && ini != tgt:
 		return errors.New("pairs")
 	case (backend == "UCX" || backend == "UCX_MO") && !since("0.5.1") && threads > 1:
@@ -131,7 +131,7 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 	switch scheme := word["scheme"]; {
 	case scheme == "onetomany" && ini*tgt > 1, scheme == "manytoone" && ini > 1, scheme == "tp" && max(ini, tgt) > 1:
 		if scheme != "tp" || ini > 1 || tgt/ini > 1 {
-			return errors.New("more is moved than counted")
+			return errors.New("more bytes are moved than counted")
 		}
 	}
 	// nixlbench rounds up the number of iterations and then divides it by the number of
@@ -191,7 +191,7 @@ func TestFit(t *testing.T) {
 		for _, listed := range s.Architectures {
 			arch := listed.Arch.Get()
 			if len(arch.Tables["access_patterns"]) == 0 {
-				continue // only the rank accounting supports this architecture
+				continue // only rank accounting supports this architecture
 			}
 			p, err := plan.New(s, release, arch, plan.Use{})
 			if err != nil {

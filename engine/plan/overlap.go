@@ -101,7 +101,7 @@ func everywhere(arch *schema.Architecture) error {
 
 func twice(g *schema.Group, arch *schema.Architecture, layers, one, two string) *diag.Diag {
 	return diag.Errorf(g.Pos, "%s in two groups of %s (%s and %s) and would be counted twice", layers, arch.Name, one, two).
-		WithHint("exclude these layers from one of the groups with where: \"…\", or set shared: true in one of them if each layer stores what both describe")
+		WithHint("exclude these layers from one of the groups with where: \"…\", or set shared: true in one of them if each layer stores what both groups describe")
 }
 
 // numbered describes layers, as in "layers 0 to 3 and 5 are". The layer numbers must be in

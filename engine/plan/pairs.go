@@ -49,7 +49,7 @@ type pairing struct {
 	ofGroup                     bool
 	op, first, step, count      formula.Ref
 	covers, ios, pages, request formula.Ref
-	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time, and the bytes and I/Os that the time depends on
+	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time itself, and the bytes and I/Os that it depends on
 	sides                       [4]formula.Ref // the numbers of ranks and groups on the source and destination sides
 	pairs                       formula.Ref    // the field that selects which plans to make, or -1
 	requires                    []pairRequirement
@@ -644,8 +644,8 @@ func (l *Layers) pairPages(r *rate) (err error) {
 // maxPairs is the maximum number of pairs of ranks in a transfer.
 const maxPairs = 1 << 20
 
-// sourcesOf determines from which source ranks each destination rank gets the layers of a
-// cell.
+// sourcesOf determines, for each destination rank, the source ranks that send it the layers
+// of a cell.
 func (l *Layers) sourcesOf(of *rate) (*sources, error) {
 	p, all := l.cache.pairing, l.pairs
 	groups := 1
@@ -806,8 +806,8 @@ func (st *stage) moves(other *stage) bool {
 
 // slowestOf returns the pair of stages whose pairs of ranks are slowest. Of those that take
 // the same time, or if the bandwidth is not known, it returns the one that moves the most
-// bytes. It sorts the I/O sizes by the number of I/Os, largest first, and marks the first
-// size to be named after all groups.
+// bytes. It sorts the I/O sizes by the number of I/Os, largest first. It also marks the first
+// size so that it is named after all groups.
 func (l *Layers) slowestOf() (*stage, error) {
 	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64
@@ -921,7 +921,7 @@ type Shape struct {
 // groups.
 func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
 
-// Pairs returns how many pairs of ranks between two groups have such descriptors.
+// Pairs returns how many pairs of ranks between two groups have descriptors of this shape.
 func (s *Shape) Pairs() int64 { return s.from.pairs() }
 
 // readsAny reports whether a value depends on any of the named inputs.

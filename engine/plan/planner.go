@@ -71,7 +71,7 @@ func (p *Planner) complete() *Planner {
 	return p.whole
 }
 
-// Quantities makes plans that contain only quantities. It returns one plan or, in the rank
+// Quantities makes plans that contain only quantities. It returns one plan or, in rank
 // accounting, one for each I/O size in each requested stage.
 func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkNeeds(req); err != nil {
@@ -107,7 +107,7 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 }
 
 // Plans makes plans that contain quantities, flags, and the limits that the plans exceed.
-// It returns one plan or, in the rank accounting, one for each I/O size in each requested
+// It returns one plan or, in rank accounting, one for each I/O size in each requested
 // stage. If a plan cannot be fitted, Plans returns the other plans, and an error that suggests
 // sizes that would fit.
 //

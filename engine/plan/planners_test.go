@@ -18,7 +18,7 @@ import (
 // messages say where the release was chosen.
 func TestPlanners(t *testing.T) {
 	s := load(t)
-	all := plan.NewPlanners(s, "0.3.1", "the file of a test")
+	all := plan.NewPlanners(s, "0.3.1", "the test's file")
 	arch := s.Architectures[0].Arch.Get()
 	first, err := all.For(arch, plan.Use{Rank: true})
 	if err != nil {
@@ -35,7 +35,7 @@ func TestPlanners(t *testing.T) {
 	bad.Layers = nil
 	for range 2 {
 		if p, err := all.For(bad, plan.Use{Rank: true}); err == nil || p != nil {
-			t.Errorf("an architecture without layers has a planner of ranks: %v, %v", p, err)
+			t.Errorf("an architecture without layers has a planner for ranks: %v, %v", p, err)
 		}
 	}
 
@@ -46,7 +46,7 @@ func TestPlanners(t *testing.T) {
 	}
 	frame := first.NewFrame()
 	_, err = frame.Fitter().Resolve(frame.FlagsFor(req))
-	if err == nil || !strings.Contains(err.Error(), "the file of a test is 0.3.1") {
+	if err == nil || !strings.Contains(err.Error(), "the test's file is 0.3.1") {
 		t.Errorf("a flag that the release lacks: %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 // Points evaluates the layers of requests that differ only in the values of axes. It
 // caches the values computed from layers. There are two kinds of axes. Varying axes
 // change only numbers; when their values change, Points recomputes only the values that
-// depend on them. Fixed axes can also change which layers or ranks there are; Points uses
-// a separate [Layers] for each combination of their values.
+// depend on them. Fixed axes can also change which layers or ranks exist; Points uses a
+// separate [Layers] for each combination of their values.
 type Points struct {
 	*Program
 	axes  []config.Axis

@@ -102,7 +102,7 @@ var (
 var cases = []struct {
 	name   string
 	model  geometry
-	config map[string]any // by default, the rank accounting and bf16
+	config map[string]any // by default, rank accounting and bf16
 	expect map[string]int64
 	source string
 }{
@@ -114,7 +114,7 @@ var cases = []struct {
 	{"llama 70B nvfp4", llama70B, map[string]any{"kvcache_quant_mode": "nvfp4"}, map[string]int64{"kv_bytes_per_token": 92160}, "9/32 of bf16"},
 	{"llama 405B", gqa(126, 8, 128), nil, map[string]int64{"kv_bytes_per_token": 516096}, "aiconfigurator"},
 	{"llama 405B fp8", gqa(126, 8, 128), map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 258048}, "aiconfigurator"},
-	{"llama 8B scales", llama8B, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, map[string]int64{"kv_bytes_per_token": 67584}, "vLLM: 2 x 8 x 4 bytes more a layer: 32 x 2112"},
+	{"llama 8B scales", llama8B, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, map[string]int64{"kv_bytes_per_token": 67584}, "vLLM: 2 x 8 x 4 more bytes per layer: 32 x 2112"},
 	{"qwen3 0.6B", qwen06B, nil, map[string]int64{"kv_bytes_per_token": 114688}, "aiconfigurator"},
 	{"qwen3 8B", gqa(36, 8, 128), nil, map[string]int64{"kv_bytes_per_token": 147456}, "aiconfigurator"},
 	{"qwen3 30B", gqa(48, 4, 128), nil, map[string]int64{"kv_bytes_per_token": 98304}, "aiconfigurator"},
@@ -125,13 +125,13 @@ var cases = []struct {
 	{"deepseek v3.2", deepseek2, nil, map[string]int64{"kv_bytes_per_token": 78324}, "70272 + 61 x 132"},
 	{"deepseek v3.2 fp8", deepseek2, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 48068}, "SGLang pull request 11309: 48072"},
 	{"gpt-oss 120b", gptoss120, nil, map[string]int64{"kv_bytes_per_token": 73728, "growing_bytes_per_token": 36864}, "vLLM: 5.38 GiB / 78384"},
-	{"gpt-oss 120b all", gptoss120, map[string]any{"cache_window": "all"}, map[string]int64{"kv_bytes_per_token": 73728, "growing_bytes_per_token": 73728}, "every layer holds all tokens"},
+	{"gpt-oss 120b all", gptoss120, map[string]any{"cache_window": "all"}, map[string]int64{"kv_bytes_per_token": 73728, "growing_bytes_per_token": 73728}, "every layer stores all tokens"},
 	{"gpt-oss 20b", gptoss20, nil, map[string]int64{"kv_bytes_per_token": 49152, "growing_bytes_per_token": 24576}, "hf-mem issue 70"},
 	{"gemma 3 27B", gemma3, map[string]any{"engine": "VLLM"}, map[string]int64{"kv_bytes_per_token": 507904, "growing_bytes_per_token": 81920}, "62 and 10 layers of 8192"},
 	{"gemma 3n", gemma3n, map[string]any{"engine": "VLLM"}, map[string]int64{"kv_bytes_per_token": 40960, "growing_bytes_per_token": 8192}, "20 and 4 layers of 2048"},
 	{"gemma 4", gemma4, nil, map[string]int64{"kv_bytes_per_token": 901120, "growing_bytes_per_token": 81920}, "50 x 16384 + 10 x 8192"},
-	{"gemma 4 allocated", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 901120}, "blocks of 32 tokens in full layers: none is padded"},
-	{"gemma 4 allocated, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 901120, "rank_bytes_per_token": 225280}, "one copy is the same whatever the ranks; 4 of 16 heads and 1 of 4"},
+	{"gemma 4 allocated", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 901120}, "blocks of 32 tokens in full layers, without padding"},
+	{"gemma 4 allocated, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 901120, "rank_bytes_per_token": 225280}, "one copy has the same size for any number of ranks; 4 of 16 heads and 1 of 4"},
 	{"llama 4", llama4, nil, map[string]int64{"kv_bytes_per_token": 196608, "growing_bytes_per_token": 49152}, "48 and 12 layers of 4096"},
 	{"llama 4 fp8", llama4, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 98304}, "half of it"},
 	{"nemotron-h 56B", nemotron, nil, map[string]int64{"kv_bytes_per_token": 40960, "state_bytes_per_request": 459620352}, "aiconfigurator's configuration"},
@@ -176,7 +176,7 @@ var cases = []struct {
 	{"across layers", qwen06B, map[string]any{"access_pattern": "block", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 1, "block_size": 1835008}, "1"},
 	{"latent has one part", deepseek, map[string]any{"access_pattern": "layer-kv", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 61, "block_size": 18432}, "vLLM pull request 17990: 1 per layer"},
 	{"two sizes", deepseek2, map[string]any{"access_pattern": "layer", "kvcache_quant_mode": "fp8", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"latent.block_size": 10496, "latent.batch_size": 61, "indexer.block_size": 2112, "indexer.batch_size": 61, "rank_bytes": 769088}, "16 x 656 and 16 x 132"},
-	{"one size of two groups", gptoss20, map[string]any{"access_pattern": "layer", "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"block_size": 32768, "batch_size": 6240}, "12 x 512 + 12 x 8"},
+	{"two groups with the same size", gptoss20, map[string]any{"access_pattern": "layer", "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"block_size": 32768, "batch_size": 6240}, "12 x 512 + 12 x 8"},
 	{"keys and values differ", gqa(2, 4, 192).with(map[string]any{"v_head_dim": int64(128)}), map[string]any{"access_pattern": "layer-kv", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"full.k.block_size": 24576, "full.k.batch_size": 2, "full.v.block_size": 16384, "full.v.batch_size": 2}, "16 x 4 x 192 x 2 and 16 x 4 x 128 x 2"},
 	{"states once a request", qwen35, map[string]any{"access_pattern": "layer", "isl": int64(160), "page_size": int64(16), "num_requests": int64(3)}, map[string]int64{"full.block_size": 32768, "full.batch_size": 300, "gdn.block_size": 2146304, "gdn.batch_size": 90, "rank_bytes": 202997760}, "10 x 10 x 3 of 2048 x 16; 30 x 3 of 64389120 / 30"},
 
@@ -216,7 +216,7 @@ func check(config map[string]any, g geometry) schema.Check {
 	return schema.Check{Params: params, Config: values}
 }
 
-// TestRank compares the rank accounting with numbers from other sources.
+// TestRank compares rank accounting with numbers from other sources.
 func TestRank(t *testing.T) {
 	s := load(t)
 	for _, c := range cases {

@@ -29,11 +29,11 @@ type Request struct {
 	// If Fit is set, values that the user did not set are adjusted so that the release
 	// accepts the plan.
 	Fit bool
-	// Least makes a fitted plan use the smallest values that fit. It affects only flags for
-	// which the release defines such a value and that the user did not set.
+	// Least makes a fitted plan use the smallest values that fit. It affects only flags that
+	// the user did not set, and only if the release defines a smallest value for them.
 	Least bool
 
-	// stage and io are set only in the rank accounting. facts contains the values computed
+	// stage and io are set only in rank accounting. facts contains the values computed
 	// from layers and can be set in either accounting.
 	stage *stage
 	io    *io
@@ -105,11 +105,11 @@ func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 func (pl *Plan) Transfers() bool { return pl.Rank() && pl.Request.io.from != nil }
 
 // Stage returns the number of the pipeline stage that the plan is for. Call it only for
-// plans in the rank accounting.
+// plans in rank accounting.
 func (pl *Plan) Stage() int { return pl.Request.stage.number }
 
 // Group returns the names of the groups of layers that the plan's I/Os move, joined by
-// "+". Call it only for plans in the rank accounting.
+// "+". Call it only for plans in rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.Request.io), "+") }
 
 // Together reports whether the plan is for all pairs of ranks that have the same I/Os,
@@ -117,7 +117,7 @@ func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
 // Value returns one of the plan's values by name: a quantity, a configuration field, a
-// parameter, or the architecture's name. In the rank accounting, the stage, the group,
+// parameter, or the architecture's name. In rank accounting, the stage, the group,
 // and what an I/O covers also have names.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }

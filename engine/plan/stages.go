@@ -67,7 +67,7 @@ type io struct {
 	all          formula.Rat // the number of I/Os before rounding
 	moved        formula.Rat // bytes that all I/Os move; the last I/O may be shorter
 	shares       []share
-	// every reports whether the I/Os are named after all groups of their stage.
+	// every reports whether the I/Os are named after all groups in their stage.
 	every bool
 	// In a transfer, from contains the sources of each destination rank, and pairs is the
 	// number of pairs of ranks that have these I/Os.
@@ -203,7 +203,7 @@ func (st *stage) fill(rates []rate) error {
 	st.bytes, st.total = 0, 0
 	for i := range st.ios {
 		o := &st.ios[i]
-		// A group's share of the padding may be a fraction, but the sum is not.
+		// A group's share of the padding may be a fraction, but the sum over the groups never is.
 		o.count = o.all.Ceil().Num()
 		o.moved = o.moved.Ceil()
 		st.total = sum.add(st.total, o.count)

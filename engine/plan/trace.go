@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// tracer determines which inputs the values of a program depend on, following only
-// some of its formulas.
+// tracer determines which inputs the values of a program depend on. It follows only some
+// of the program's formulas.
 type tracer struct {
 	*Program
 	// reach contains the dependencies of values, but not the dependencies of the folds that
@@ -157,14 +157,15 @@ func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 }
 
 // addLayers adds the inputs of values that are computed from layers. Every number in a
-// plan depends on these inputs. If bytes is true, it omits those of the I/Os.
+// plan depends on these inputs. If bytes is true, addLayers omits the inputs that affect
+// only the I/Os, not their bytes.
 func (t *tracer) addLayers(d *dependencies, bytes bool) {
 	if t.cache == nil {
 		return
 	}
 	d.inputs.Add(t.inputs(t.layerRefs(bytes)))
 	for _, name := range stageFields {
-		if t.rank && !(t.transfers && name == stageField) && !(bytes && name == patternField) { // a transfer is from all stages
+		if t.rank && !(t.transfers && name == stageField) && !(bytes && name == patternField) { // a transfer always includes all stages
 			d.others = append(d.others, name)
 		}
 	}
@@ -222,9 +223,9 @@ func (p *Program) indexedBy() map[string]*schema.Field {
 
 func everything(string) bool { return true }
 
-// following returns a function that reports whether to follow a formula. It accepts the
-// formulas that ofLayers accepts, except that it accepts only the listed entries of each
-// table in chosen.
+// following returns a function that reports whether to follow a formula. The function
+// accepts the formulas that ofLayers accepts, except table entries that are missing from
+// the table's list in chosen.
 func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
 	return func(name string) bool {
 		table, entry, isEntry := strings.Cut(name, ".")

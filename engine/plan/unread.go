@@ -20,7 +20,7 @@ type Shown struct {
 	Flags bool
 	// Bytes reports whether only the bytes of I/Os are shown, not their number and sizes.
 	Bytes bool
-	// Runs reports whether the command is run, which sets more flags.
+	// Runs reports whether kvbench runs the nixlbench command, which sets more flags.
 	Runs bool
 }
 
@@ -35,11 +35,11 @@ type Unread struct {
 	// Other is the name of the other accounting, if plans in that accounting depend on the
 	// field.
 	Other string
-	// Kinds are the layer kinds that depend on the field in the rank accounting, if the model
+	// Kinds are the layer kinds that depend on the field in rank accounting, if the model
 	// has no layers of these kinds.
 	Kinds []string
-	// Elsewhere lists other architectures that depend on the field, keyed by accounting, if
-	// this architecture never does.
+	// If this architecture never depends on the field, Elsewhere lists other architectures
+	// that do, keyed by accounting.
 	Elsewhere map[string][]string
 	// With lists flags that would make the plan depend on the field, each with a value.
 	With []string
@@ -49,7 +49,7 @@ type Unread struct {
 	Hidden     bool
 	Quantities []string
 	// Chooses reports whether the plan is for a transfer between ranks only because the user
-	// set this value and others without an effect.
+	// set this value, and perhaps other values that have no effect.
 	Chooses bool
 }
 
@@ -87,7 +87,7 @@ func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, 
 
 // areVisible reports whether each of the fields affects a quantity that is shown or, if
 // the command is shown, the command. It may return false even if they all do, because it
-// looks for indirect dependencies only if the program computes only quantities.
+// ignores indirect dependencies unless the program computes only quantities.
 func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) bool {
 	if len(fields) == 0 {
 		return true
@@ -252,7 +252,7 @@ func (r *unread) otherAccounting() *unread {
 	return r.other
 }
 
-// kindsWith returns the layer kinds whose formulas depend on a field in the rank
+// kindsWith returns the layer kinds whose formulas depend on a field in rank
 // accounting.
 func (r *unread) kindsWith(field string) []string {
 	if r.rank {

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that helps identify a plan. label is the heading of its column in text
-// output, key is its name in output for programs, and of is its name in records.
+// setting is a value that helps identify a plan. The label field is its heading in text output, key
+// is its name in output for programs, and the of field is its name in records.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -91,10 +91,9 @@ func flagsOf(s *schema.Schema) []*schema.Flag {
 	return list
 }
 
-// settings returns the settings that the results show: the values of the view, and the fields
-// and nixlbench flags in which points differ. Flags that determine only how long a run is, and
-// flags that follow from the plan, are shown only if some points are otherwise
-// indistinguishable.
+// settings returns the settings that the results show: the values of the view, and the fields and
+// nixlbench flags in which points differ. Flags that determine only the length of a run, and flags
+// that follow from the plan, are shown only if some points are otherwise indistinguishable.
 func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	shown := settingsOf(ranked(WithAxes(o.View, r.axes(s.Fields)), r.Points))
 	var lengths, derived []setting
@@ -221,9 +220,9 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column in output for programs. of is the plan value that the column shows, or
-// nil if it shows something else. cell returns the text for a line of a point, given the
-// matching line of the baseline.
+// column is a column in output for programs. The of field is the plan value that the column shows,
+// or nil if it shows something else. The cell function returns the text for one of a point's lines,
+// given the matching line of the baseline.
 type column struct {
 	name   string
 	of     *runner.Name

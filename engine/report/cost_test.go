@@ -7,7 +7,7 @@ import (
 )
 
 // measurements returns requests that take 5 us to start and 2 us per descriptor, and move 25,000
-// bytes per microsecond (25 GB/s). Each time is off by one of the fractions in noise.
+// bytes per microsecond (25 GB/s). If noise is set, each time is off by one of its fractions.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {
@@ -22,8 +22,8 @@ func measurements(counts, sizes []float64, noise ...float64) []moved {
 	return list
 }
 
-// TestFitCost checks fits to exact times, to noisy times, and to times that only some parts of
-// the cost affect.
+// TestFitCost checks fits to exact times, to noisy times, and to times that depend on only some
+// parts of the cost.
 func TestFitCost(t *testing.T) {
 	sizes := []float64{4096, 65536, 1 << 20}
 	c, why := fitCost(measurements([]float64{1, 8, 64}, sizes))

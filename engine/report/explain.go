@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -59,26 +60,70 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 // screen or two.
 const maxLines = 60
 
-// StepText writes an explanation of how one value is computed in each plan. If
-// that takes too many lines, StepText omits the deepest steps and says so.
-func StepText(w io.Writer, steps []*plan.Step) {
+// Answer is how one value is computed in plans that compute it in the same way.
+type Answer struct {
+	Plans []*plan.Plan
+	Step  *plan.Step
+}
+
+// Distinct combines answers with the same explanation, such as those for several I/Os of one
+// request.
+func Distinct(all []plan.Answer) []*Answer {
+	var out []*Answer
+	t := newTree(nil)
+	at := map[int]*Answer{}
+	for _, a := range all {
+		id := t.id(a.Step)
+		if at[id] == nil {
+			at[id] = &Answer{Step: a.Step}
+			out = append(out, at[id])
+		}
+		at[id].Plans = append(at[id].Plans, a.Plan)
+	}
+	return out
+}
+
+// title names the plans.
+func (a *Answer) title() string {
+	var titles []string
+	for _, pl := range a.Plans {
+		titles = append(titles, planTitle(pl))
+	}
+	return strings.Join(slices.Compact(titles), "; ")
+}
+
+// AnswerText writes the answers about one request. If they take too many lines, AnswerText
+// omits the deepest steps and says so. With titles, each answer begins with the names of its
+// plans.
+func AnswerText(w io.Writer, answers []*Answer, titles bool) {
 	t := newTree(w)
-	cut := t.choose(steps)
-	for i, s := range steps {
+	steps := make([]*plan.Step, len(answers))
+	for i, a := range answers {
+		steps[i] = a.Step
+	}
+	other := 2*len(answers) + 1 // lines that explain nothing
+	if titles {
+		other += len(answers)
+	}
+	cut := t.choose(steps, other)
+	for i, a := range answers {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		t.step(s, 0)
+		if titles {
+			fmt.Fprintf(w, "%s:\n", diag.Printable(a.title()))
+		}
+		t.step(a.Step, 0)
 	}
 	if cut {
 		fmt.Fprint(w, "\nThe steps that compute values marked with … are not shown. To see them, explain such a value by its name, or use --format markdown.\n")
 	}
 }
 
-// choose chooses the steps to explain, starting at the top, and reports whether it omitted any.
-func (t *tree) choose(steps []*plan.Step) bool {
+// choose chooses the steps to explain, starting at the top, so that at most maxLines lines are
+// printed, including the given number of other lines. It reports whether it omitted any steps.
+func (t *tree) choose(steps []*plan.Step, lines int) bool {
 	t.chosen = map[int]bool{}
-	lines := 2*len(steps) + 1
 	cut := false
 	for queue := steps; len(queue) > 0; queue = queue[1:] {
 		s := queue[0]
@@ -281,15 +326,18 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 
 const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
 
-// StepMarkdown writes, as tables, an explanation of how one value is computed
-// in each plan.
-func StepMarkdown(w io.Writer, steps []*plan.Step) {
-	for i, s := range steps {
+// AnswerMarkdown writes a table for each answer. With titles, the names of the answer's
+// plans are the table's heading.
+func AnswerMarkdown(w io.Writer, answers []*Answer, titles bool) {
+	for i, a := range answers {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
+		if titles {
+			fmt.Fprintf(w, "## %s\n\n", cell(a.title()))
+		}
 		fmt.Fprint(w, stepHeading)
-		markdown(w, s, map[string]bool{})
+		markdown(w, a.Step, map[string]bool{})
 	}
 }
 
@@ -340,11 +388,18 @@ func exact(v formula.Value) any {
 	return v
 }
 
-// StepsJSON writes, as a JSON array, explanations of how values are computed.
-func StepsJSON(w io.Writer, steps []*plan.Step) error {
-	list := make([]jsonStep, len(steps))
-	for i, s := range steps {
-		list[i] = newJSONStep(s)
+// AnswersJSON writes the answers as a JSON array. With titles, each answer names its plans.
+func AnswersJSON(w io.Writer, answers []*Answer, titles bool) error {
+	type answer struct {
+		Plans string `json:"plans,omitempty"`
+		jsonStep
+	}
+	list := make([]answer, len(answers))
+	for i, a := range answers {
+		list[i].jsonStep = newJSONStep(a.Step)
+		if titles {
+			list[i].Plans = a.title()
+		}
 	}
 	return JSONText(w, list)
 }

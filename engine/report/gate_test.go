@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestMetrics checks that every metric is a column, and that its name and the name of
-// its column select it.
+// TestMetrics checks that every metric is a column, and that both its own name and its column's
+// name select it.
 func TestMetrics(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

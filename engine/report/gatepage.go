@@ -20,7 +20,7 @@ func (j *Judged) Err(now, base string) error {
 	switch bad := j.count(Regression) + j.count(Broken); {
 	case bad > 0:
 		return diag.Errorf(at, "%s with %s: %s", plural(j.compared(), "comparison"), diag.Printable(base), j.tally())
-	case j.compared() == 0:
+	case j.nothing():
 		return diag.Errorf(at, "nothing was compared with %s: %s", diag.Printable(base), j.tally()).
 			WithHint("points are compared only if their release, flags and model are the same").
 			WithHint("use --match to compare rows with the same values in other columns instead")
@@ -68,6 +68,9 @@ func (j *Judged) count(v Verdict) int {
 func (j *Judged) compared() int {
 	return j.count(Regression) + j.count(Noise) + j.count(Improvement) + j.count(Unchanged)
 }
+
+// nothing reports whether the comparison fails only because no rows could be compared.
+func (j *Judged) nothing() bool { return j.compared()+j.count(Broken) == 0 }
 
 func (j *Judged) untested() int {
 	n := 0
@@ -241,6 +244,9 @@ func (j *Judged) Annotations() []*diag.Diag {
 		}
 		list = append(list, say(diag.Pos{}, "%s: %s", j.sentence(c), j.name(c)))
 	}
+	if j.nothing() {
+		list = append(list, diag.Errorf(diag.Pos{}, "nothing was compared"))
+	}
 	return append(list, diag.Notef(diag.Pos{}, "%s", j.method()))
 }
 
@@ -276,7 +282,7 @@ func (j *Judged) json(w io.Writer) error {
 		out.Counts[string(v)] = j.count(v)
 		out.Failed = out.Failed || v.fails() && j.count(v) > 0
 	}
-	out.Failed = out.Failed || j.compared() == 0
+	out.Failed = out.Failed || j.nothing()
 	for _, c := range j.checks {
 		out.Comparisons = append(out.Comparisons, j.native(c))
 	}
@@ -362,6 +368,11 @@ func (j *Judged) junit(w io.Writer) error {
 			suite.Skipped++
 		}
 		suite.Cases = append(suite.Cases, test)
+	}
+	if j.nothing() { // a report in which all tests were skipped would look like a success
+		suite.Cases = append(suite.Cases, junitCase{Class: "kvbench.report", Name: "comparison", Failure: &junitFailure{"nothing", "nothing was compared"}})
+		suite.Tests++
+		suite.Failures++
 	}
 	text, err := xml.MarshalIndent(junitSuites{Suite: suite}, "", "  ")
 	if err == nil {

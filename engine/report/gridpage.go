@@ -232,8 +232,8 @@ func (b *gridPage) data(kind, many string) *webpage.Data {
 		if n <= maxFacet {
 			d.Facets = append(d.Facets, name)
 		}
-		// By default, points are marked by the axis with the most values, except that the first
-		// axis and axes with more than eight values are not used.
+		// By default, points are marked by the axis with the most values, ignoring the first axis
+		// and axes with more than eight values.
 		if i > 0 && n <= 8 && (d.Mark == "" || n > b.values(d.Mark)) {
 			d.Mark = name
 		}

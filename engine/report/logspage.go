@@ -33,7 +33,7 @@ func logsPage(p *page, s *schema.Schema) {
 		v := logs.Values[name]
 		p.row("`"+name+"`", v.Unit, v.Doc, v.Take)
 	}
-	p.text("\n## Checks\n\nIf there are several checks with the same name, kvbench uses the first check that applies and for which the log has all values.")
+	p.text("\n## Checks\n\nIf there are several checks with the same name, kvbench uses the first check that applies and whose values are all in the log.")
 	p.table("check", "engines", "if", "logged", "computed")
 	for i := range logs.Checks {
 		c := &logs.Checks[i]

@@ -56,8 +56,8 @@ func (m *match) key(p Point, l *line) string {
 	return strings.Join(cells, "\x00")
 }
 
-// of returns the line of the baseline that matches l. It returns nil if none or
-// several match.
+// of returns the line of the baseline that matches l. It returns nil if no line or several lines
+// match.
 func (m *match) of(p Point, l *line) *line {
 	if found := m.lines[m.key(p, l)]; len(found) == 1 {
 		return found[0]
@@ -65,13 +65,12 @@ func (m *match) of(p Point, l *line) *line {
 	return nil
 }
 
-// maxPairs is the maximum number of differing pairs of values shown for a column.
+// maxPairs is the maximum number of pairs of different values that are shown for a column.
 const maxPairs = 2
 
-// Told returns a note that lists the columns on which lines were matched and the columns in
-// which the compared lines differ. It also returns warnings about lines that match several lines
-// of the baseline, and about lines of the baseline without a match. name is the name of the
-// baseline.
+// Told returns a note that lists the columns used to match lines and the columns in which matched
+// lines differ. It also returns warnings about lines that match several lines of the baseline, and
+// about lines of the baseline without a match. name is the name of the baseline.
 func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	m := r.match
 	pairs := make([][]string, len(m.others))
@@ -132,7 +131,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 		if len(tell) > 0 {
 			w.WithHint("the rows of this file differ in %s; extend --match with the columns that must be equal", strings.Join(tell, ", "))
 		} else {
-			w.WithHint("no column can tell the rows of this file apart")
+			w.WithHint("no column distinguishes the rows of this file")
 		}
 		list = append(list, w)
 	}

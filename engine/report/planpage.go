@@ -59,8 +59,8 @@ func commandText(pl *plan.Plan) []string {
 	return []string{strings.TrimSuffix(nixlbench.Shell(pl.Flags), "\n")}
 }
 
-// planSection shows the values, the command and the quantities of a plan.
-func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
+// planTitle returns a line that distinguishes a plan from the other plans of a command.
+func planTitle(pl *plan.Plan) string {
 	title := modelName(pl)
 	if file := pl.Request.Config.File; file != "" {
 		title += ", " + file
@@ -68,7 +68,12 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 	if pl.Rank() {
 		title += fmt.Sprintf(", stage %d, %s", pl.Stage(), pl.Group())
 	}
-	s := webpage.Section{Title: title, Command: commandText(pl)}
+	return title
+}
+
+// planSection shows the values, the command and the quantities of a plan.
+func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
+	s := webpage.Section{Title: planTitle(pl), Command: commandText(pl)}
 	for _, r := range rowsOf(view, pl) {
 		if _, ok := pl.Value(r.Value); !ok && r.Optional {
 			continue
@@ -190,8 +195,8 @@ func TransfersHTML(w io.Writer, view schema.View, list []Transfer) error {
 
 func modelNameOf(t *Transfer) string { return t.Request.Model.Name }
 
-// transferSection shows the values of a transfer, and a row for each set of pairs of ranks
-// that move the same amount.
+// transferSection shows the values of a transfer, and a row for each set of rank pairs that move
+// the same amount.
 func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 	s := webpage.Section{Title: modelNameOf(t)}
 	if file := t.Request.Config.File; file != "" {

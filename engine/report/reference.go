@@ -85,7 +85,7 @@ func configPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities\n\n`explain NAME` shows any quantity that exists in the accounting. The table, json and csv formats of `kvcache` show the quantities without a condition, and those whose condition in the last column is true.")
+	p.text("\n## Quantities\n\n`explain NAME` shows any quantity that the selected accounting defines. The table, json and csv formats of `kvcache` show the quantities without a condition, and those whose condition in the last column is true.")
 	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
 		text := func(f schema.Formula, otherwise string) string {
@@ -112,11 +112,11 @@ func configPage(p *page, s *schema.Schema) {
 	}
 }
 
-// cachePage writes the page about the rank accounting.
+// cachePage writes the page about rank accounting.
 func cachePage(p *page, s *schema.Schema) {
 	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
-		"This page describes what the rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
+		"This page describes what rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
 		"`cache` section specifies a kind and sets its fields. A field is a formula, which can use `layer`, the layer number.\n\n## Kinds of layers")
 	p.table("kind", "description", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
@@ -239,8 +239,7 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith describes when nixlbench reads a flag: with which backends, and with which other
-// flags.
+// readWith describes the backends and the other flags with which nixlbench reads a flag.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))

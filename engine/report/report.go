@@ -18,7 +18,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The keys of a plan besides nixlbench's own flags.
+// The keys of a plan's values, except nixlbench's own flags.
 const (
 	keyFile  = runner.NameFile
 	keyModel = "model"

@@ -85,8 +85,8 @@ func (c *choice) atEdge(key, bandwidth string) bool {
 // moved returns the number of bytes that a point's request moves.
 func (b *resultsPage) moved(p *pagePoint) float64 { return p.get(b.of.Size) * p.get(b.of.Count) }
 
-// cheaper compares what two points need: the bytes of a request, the number of its I/Os, and
-// the numeric settings, such as the number of threads.
+// cheaper compares what two points need: the size of a request, its number of I/Os, and the numeric
+// settings, such as the number of threads.
 func (b *resultsPage) cheaper(p, q *pagePoint) int {
 	if c := cmp.Or(cmp.Compare(b.moved(p), b.moved(q)), cmp.Compare(p.get(b.of.Count), q.get(b.of.Count))); c != 0 {
 		return c
@@ -188,7 +188,7 @@ func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []strin
 	rate := p.get(b.of.Bandwidth)
 	lines := []string{b.sampled(p, b.differing(op))}
 	if n := len(b.workloads(op.points)); n > 1 {
-		lines[0] += fmt.Sprintf(" The table below has the setting for each of the %s workloads.", group(n))
+		lines[0] += fmt.Sprintf(" The table below shows the setting for each of the %s workloads.", group(n))
 	}
 	if line := b.behind(op, rate); line != "" {
 		lines = append(lines, line)
@@ -274,8 +274,8 @@ func (b *resultsPage) differing(op operation) []setting {
 	})
 }
 
-// sampled returns a sentence about how often a point was measured, and for which workload. It
-// omits the settings in named.
+// sampled returns a sentence about how often a point was measured, and for which workload. named
+// lists settings to omit, because the answer already mentions them.
 func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
 	line := "Measured once"
 	n := len(p.line.rows)
@@ -313,7 +313,7 @@ func (b *resultsPage) comparedWith(c *choice, op operation, rate float64) string
 		case c.largestSize:
 			parts = append(parts, "These are the largest I/Os measured, so larger ones may be faster.")
 		case c.largestCount:
-			parts = append(parts, "This is the largest number of I/Os per request measured, so a larger number may be faster.")
+			parts = append(parts, "This is the largest number of I/Os per request that was measured, so a larger number may be faster.")
 		}
 	}
 	return strings.Join(parts, " ")

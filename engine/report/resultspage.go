@@ -58,8 +58,8 @@ type resultsPage struct {
 	view   schema.View
 	of     *schema.Page
 	shown  []setting
-	// main contains the shown settings that vary and are rows of the view. rest contains the
-	// other settings that vary, except those whose values the settings before them determine.
+	// main contains the shown settings that vary and are rows of the view. rest contains the other
+	// settings that vary, except those that are determined by the settings before them.
 	main, rest []setting
 	points     []*pagePoint
 	columns    []*webpage.Column
@@ -509,7 +509,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
-			Note:    "The chart shows how long moving the cache of one request takes at the measured bandwidth, by cache size. For a plan for one rank, the size counts only that rank's part of the cache.",
+			Note:    "The chart shows how long it takes to move one request's cache at the measured bandwidth, by cache size. For a plan for one rank, the size includes only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},
@@ -591,8 +591,8 @@ func (b *resultsPage) inView(s setting) bool {
 	return s.key == runner.NameMeasuredBy || slices.ContainsFunc(b.view.Rows, func(r schema.Row) bool { return r.Value == s.key })
 }
 
-// apart returns the settings that are not determined by the settings in by and the earlier
-// settings in the list.
+// apart returns the settings in list that do not follow from the settings before them and the
+// settings in by; see follows.
 func (b *resultsPage) apart(list, by []setting) []setting {
 	var kept []setting
 	for _, s := range list {
@@ -618,8 +618,7 @@ func (b *resultsPage) follows(s setting, by []setting) bool {
 	return true
 }
 
-// maxFacet is the maximum number of values of a setting by which the reader can filter
-// points.
+// maxFacet is the maximum number of values of a setting that is offered as a filter.
 const maxFacet = 200
 
 // facets returns the settings by which the reader can filter points, and the one by which points
@@ -831,8 +830,7 @@ func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	return curve
 }
 
-// peakCurve returns the curve of the time that moving a cache takes at the link's peak
-// bandwidth.
+// peakCurve returns the curve of the time needed to move a cache at the link's peak bandwidth.
 func (b *resultsPage) peakCurve() webpage.Curve {
 	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}
 	lo, hi := math.Inf(1), 0.0

@@ -358,8 +358,8 @@ func numberText(unit string, x float64) string {
 	return threeDigits(x)
 }
 
-// bestOfEach returns the section with the table of the recommended points. If main settings that
-// are not part of the workload vary, such as the backend, the table has a row for each of their
+// bestOfEach returns the section with the table of the recommended points. If a main setting that
+// is not part of the workload varies, such as the backend, the table has a row for each of its
 // values.
 func (b *resultsPage) bestOfEach() webpage.Section {
 	by := b.bestOrder()

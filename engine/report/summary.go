@@ -212,9 +212,9 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios calls row once for each row of a comparison in text or Markdown. A row has
-// each measure with its ratio to the baseline and, if the ratio varies between runs, the
-// smallest and largest ratio.
+// ratios calls row once for each row of a comparison in text or Markdown. A row shows each measure
+// with its ratio to the baseline and, if the ratio varies between runs, the smallest and largest
+// ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -335,7 +335,7 @@ func isDecimal(text string) bool {
 	return digits(whole) && (whole == "0" || whole[0] != '0') && (!ok || digits(fraction))
 }
 
-// isPlainText reports whether every character of text represents itself in JSON.
+// isPlainText reports whether text consists of ASCII characters that need no escaping in JSON.
 func isPlainText(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -534,7 +534,7 @@ func (l *line) shown(m schema.Measure) string {
 	return l.spread(m).median
 }
 
-// asked returns the first and the last size that the run was for, according to its
+// asked returns the first and the last size that the run was asked to measure, according to its
 // flags or, if they are not recorded, to the plan.
 func (l *line) asked(m schema.Measure) (first, last string) {
 	if m.Asked != nil {
@@ -572,8 +572,8 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median returns the exact median of sorted numbers. The mean of two numbers has at most one
-// more decimal than they have.
+// median returns the exact median of sorted numbers. The mean of two numbers has at most one more
+// decimal place than the numbers.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)
 	a, b := sorted[(n-1)/2], sorted[n/2]
@@ -589,7 +589,7 @@ func median(sorted []nixlbench.Number) string {
 	return strings.TrimSuffix(strings.TrimSuffix(text, "0"), ".")
 }
 
-// decimalsOf returns the number of decimals of a number.
+// decimalsOf returns the number of digits after the decimal point.
 func decimalsOf(n nixlbench.Number) int {
 	_, decimals, _ := strings.Cut(string(n), ".")
 	return len(decimals)

@@ -24,8 +24,8 @@ type Transfer struct {
 // shownPairs is the maximum number of pairs that a line of text lists.
 const shownPairs = 8
 
-// TransferText writes a transfer as text: a line for each set of pairs of ranks that move the
-// same amount, the totals, and advice on making the transfer faster.
+// TransferText writes a transfer as text: a line for each set of rank pairs that move the same
+// amount, the totals, and advice on making the transfer faster.
 func TransferText(w io.Writer, view schema.View, t Transfer) error {
 	if err := TransferRows(w, view, t.Transfer.Transfer); err != nil {
 		return err
@@ -288,7 +288,7 @@ func rankList(ranks []transfer.RankLoad) string {
 	return strings.Join(words, " ")
 }
 
-// TransferJSON writes transfers as JSON: one as an object, several as an array.
+// TransferJSON writes transfers as JSON: a single transfer as an object, several as an array.
 func TransferJSON(w io.Writer, list []Transfer) error {
 	all := make([]map[string]any, len(list))
 	for i, t := range list {
@@ -360,7 +360,7 @@ func (t *Transfer) micros(us int64) any {
 	return us
 }
 
-// TransferCSV writes the pairs of transfers as rows.
+// TransferCSV writes a row for each pair of ranks in the transfers.
 func TransferCSV(w io.Writer, list []Transfer) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{schema.NameParam, keyFile, "source", "destination", "group", "bytes", "descriptors", "descriptor_bytes", "time_us"})

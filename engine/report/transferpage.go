@@ -35,7 +35,7 @@ func transfersPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(t.Let) {
 		p.row("`"+name+"`", "`"+t.Let[name].Text+"`")
 	}
-	p.text("\n## Rules of each engine\n\nEvery engine defines `op`. An engine can omit other rules, which then have the values that most engines use.")
+	p.text("\n## Rules of each engine\n\nEvery engine defines `op`. If an engine omits another rule, that rule has the value that most engines use.")
 	engines := schema.Keys(t.Engines)
 	p.table(append([]string{"rule", "meaning"}, engines...)...)
 	for _, r := range transferRules {

@@ -27,7 +27,7 @@ type Tuning struct {
 	View       schema.View
 	Settings   []nixlbench.Setting
 	Search     *tune.Search
-	// Measure is what the search maximizes. One unit of it is Unit bytes per second.
+	// Measure is what the search maximizes. Its unit is Unit bytes per second.
 	Measure schema.Measure
 	Unit    int64
 	// Ended describes why the search ended.

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// VerifyText writes the values of the view, followed by the result of comparing a log with
-// a plan. flags are the flags with which the explain command shows the same plan.
+// VerifyText writes the values of the view, followed by the result of comparing a log with a plan.
+// flags are the explain command's flags for the same plan.
 func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string) error {
 	if err := Rows(w, view, r.Plan); err != nil {
 		return err
@@ -81,8 +81,8 @@ func verdict(equal bool) string {
 	return "differs"
 }
 
-// amounts formats the numbers of a finding: in bytes if they differ but look the same in a
-// larger unit.
+// amounts formats the numbers of a finding. If they differ but look the same in a larger unit, both
+// are in bytes.
 func amounts(f *enginelog.Finding) (logged, computed string) {
 	logged, computed = amount(f.Logged, f.Unit), amount(f.Computed, f.Unit)
 	if logged == computed && !f.Equal {

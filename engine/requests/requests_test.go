@@ -188,8 +188,9 @@ func all(t *testing.T, text string) (string, error) {
 	return strings.Join(got, "; "), err
 }
 
-// TestTraces reads both formats as they are published. Times are milliseconds since the
-// beginning in the first format, and dates, with or without a time zone, in the second.
+// TestTraces reads both formats as they are published. In the first format, times are
+// milliseconds since the beginning of the trace; in the second, they are dates with or
+// without a time zone.
 func TestTraces(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"json": {
@@ -238,7 +239,7 @@ func TestWrongTraces(t *testing.T) {
 		good + `{"timestamp":2000,"input_length":1.5}`:                  "/trace:2: input_length: 1.5 is not allowed: expected a whole number of tokens from 0 to 1099511627776",
 		good + `{"timestamp":2000,"input_length":-1}`:                   "/trace:2: input_length: -1 is not allowed",
 		good + `{"timestamp":2000,"input_length":9,"hash_ids":{}}`:      "/trace:2: hash_ids: {} is not allowed: expected a list of whole numbers",
-		good + `{"timestamp":2000,"input_length":9,"hash_ids":["a"]}`:   `/trace:2: hash_ids: "a" is not allowed: expected a whole number of at least 0`,
+		good + `{"timestamp":2000,"input_length":9,"hash_ids":["a"]}`:   `/trace:2: hash_ids: "a" is not allowed: expected a whole number, 0 or more`,
 		good + `{"timestamp":2000,"input_length":512,"hash_ids":[1,2]}`: "/trace:2: hash_ids: the number of blocks is 2: expected 1 for 512 tokens, with 512 tokens per block",
 		good + `{"timestamp":2000,"input_length":513,"hash_ids":[1]}`:   "/trace:2: hash_ids: the number of blocks is 1: expected 2 for 513 tokens",
 		header + "2023-11-16 18:15:46,374":                              "/trace:2: the header has 3 columns, but this line has 2",

@@ -93,7 +93,8 @@ func (t *Trace) errorf(format string, args ...any) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: t.name, Line: t.lines.Number}, format, args...)
 }
 
-// failed returns an error from reading a line, with a position if the line is too long.
+// failed returns err, which occurred while reading a line. If the line is too long, failed
+// adds its position.
 func (t *Trace) failed(err error) error {
 	if err == jsonl.ErrLong {
 		return t.errorf("%v", err)
@@ -172,7 +173,7 @@ func (t *Trace) fromJSON(line []byte) (r Request, at time.Duration, err error) {
 				text := in.Skip()
 				id, err := strconv.ParseUint(string(text), 10, 64)
 				if err != nil && in.Err() == "" {
-					note(t.errorf("%s: %s is not allowed: expected a whole number of at least 0", jsonBlocks, diag.Short(string(text))))
+					note(t.errorf("%s: %s is not allowed: expected a whole number, 0 or more", jsonBlocks, diag.Short(string(text))))
 				}
 				blocks = append(blocks, id)
 			})

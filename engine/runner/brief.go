@@ -410,8 +410,8 @@ func isGiven(raw []byte) bool {
 	return raw != nil && string(raw) != "null" && string(raw) != `""`
 }
 
-// each saves the values in the next object of the record. In that object, each name has
-// an object with the value and its origin or unit.
+// each saves the values in the next object of the record. In that object, each name maps
+// to an object with the value and its origin or unit.
 func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
 		at := b.values[string(name)]

@@ -124,7 +124,7 @@ func (s *Session) Collect(c *Collected) error {
 
 // exitOf converts an exit code reported by a shell.
 func exitOf(p *Started) Exit {
-	const killed = 128 // a shell adds this to the number of the signal
+	const killed = 128 // a shell adds this to the signal number
 	switch {
 	case p.Code > killed && p.Code <= killed+64:
 		return Exit{Code: -1, Signal: syscall.Signal(p.Code - killed).String(), Stopped: p.Stopped}

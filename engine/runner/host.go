@@ -52,7 +52,7 @@ func ProbeHost(ctx context.Context) *Host {
 	return h
 }
 
-// minHidden is the minimum length of an environment variable's secret value that is
+// minHidden is the minimum length at which an environment variable's secret value is
 // masked in output. Shorter values would match parts of other words.
 const minHidden = 8
 

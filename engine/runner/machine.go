@@ -109,7 +109,7 @@ func (m *machine) placeOf(ip netip.Addr) Place {
 }
 
 // farthest is the farthest server in a list: the first server that is Away, or else the
-// first that is Here. If all servers are Loopback, server is the whole list.
+// first that is Here. If all servers are Loopback, the server field is the whole list.
 type farthest struct {
 	server string
 	place  Place

@@ -17,7 +17,8 @@ import (
 
 var someMeasures = []schema.Measure{{Key: "batch", ID: true}, {Key: "gb"}}
 
-// TestBriefs checks which parts of results briefs contain, and which lines are not results.
+// TestBriefs checks which parts of a result are in its brief, and which lines are not
+// results.
 func TestBriefs(t *testing.T) {
 	words := []string{"config_file", "stage", "group", "release", "isl", "block_size", "mode", "layers", "note", "big"}
 	var names []runner.Name
@@ -149,7 +150,7 @@ func TestBriefsBounds(t *testing.T) {
 	if os.Getenv("KVBENCH_FULL") == "" {
 		t.Skip("set KVBENCH_FULL=1 to read a file of 160 MB as well")
 	}
-	// A row needs 96 bytes of memory, so 60 lines of 300,000 rows need too much.
+	// A row needs 96 bytes of memory, so 60 lines with 300,000 rows each need too much.
 	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
 	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || !strings.Contains(err.Error(), "use 384 MiB of memory, the limit for one file") {
 		t.Errorf("the error is %v", err)
@@ -222,8 +223,8 @@ func TestJournalEndless(t *testing.T) {
 	}
 }
 
-// TestJournalTornElsewhere checks that the incomplete line is not written to the .torn
-// file if that is not a regular file.
+// TestJournalTornElsewhere checks that the incomplete line is not written to a .torn file
+// that is not a regular file.
 func TestJournalTornElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	name, other := filepath.Join(dir, "r.jsonl"), filepath.Join(dir, "other")

@@ -48,8 +48,8 @@ func TestOutlived(t *testing.T) {
 	}
 }
 
-// TestTail checks that a tail contains the end of a text, starting at the beginning of a
-// line.
+// TestTail checks that a tail contains the end of its text, starting at the beginning of
+// a line.
 func TestTail(t *testing.T) {
 	tail := runner.Tail{Size: 10}
 	for _, l := range []string{"first", "second", "third", "", " "} {

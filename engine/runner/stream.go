@@ -29,8 +29,8 @@ type Part struct {
 	done  chan bool
 }
 
-// maxPool limits the size, in bytes, of the pool of values of a worker of [Briefs.Each]. At
-// this size, a worker that does not retain what it reads starts a new pool.
+// maxPool limits the size, in bytes, of the pool in which a worker of [Briefs.Each] stores
+// values. At this size, a worker that does not retain what it reads starts a new pool.
 const maxPool = 8 << 20
 
 // errEnough stops reading a file that does not contain results.
@@ -38,8 +38,8 @@ var errEnough = errors.New("no results")
 
 // Each reads a results file in parallel. It calls read for every result, together with
 // the line that contains it. After all results of a part have been read, it calls the
-// function each for that part. Parts are in the order of the file. Each records problems
-// with other lines in res. The returned error is about the file as a whole.
+// function each for that part. Parts are in the order of the file. Problems with lines that
+// are not results are recorded in res. The returned error is about the file as a whole.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -121,7 +121,7 @@ func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream
 		batches: make(chan *jsonl.Batch, 2*n), outs: make(chan *[]byte, 2*n)}
 }
 
-// run reads all parts in order, and calls each for every one of them.
+// run reads all parts in order, and calls the function each for every part.
 func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.split(lines) })

@@ -3,10 +3,10 @@ package schema
 import "kvbench/engine/diag"
 
 // Cache describes the caches of serving engines: the kinds of layers, and the
-// formulas of the rank accounting.
+// formulas of rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
-	// KindFields maps the names of the fields that kinds have to the fields' types.
+	// KindFields contains the types of all fields of layer kinds, keyed by the field's name.
 	KindFields map[string]Kinds `json:"kind_fields"`
 
 	Let      map[string]Formula               `json:"let"`
@@ -56,9 +56,9 @@ type Kind struct {
 	// Sort and Span distinguish layers that need different numbers of blocks.
 	Sort Formula `json:"sort"`
 	Span Formula `json:"span"`
-	// SamePages specifies whether the grouping of layers matters: it yields 2 if kvbench
-	// counts the memory allocated for the kind's layers, 1 if it counts the bytes transferred,
-	// and 0 if the grouping does not matter.
+	// SamePages specifies how the grouping of layers affects the results. It yields 2 if
+	// kvbench counts the memory allocated for the kind's layers, 1 if it counts the bytes
+	// transferred, or 0 if the grouping has no effect.
 	SamePages Formula `json:"same_pages"`
 	// Shares is the number of equal shares into which ranks can divide a layer.
 	Shares Formula `json:"shares"`

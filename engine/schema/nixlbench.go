@@ -31,8 +31,8 @@ type Nixlbench struct {
 	own map[string]map[string]*FlagEra
 }
 
-// Era is a span of releases: from Since up to, but not including, Until, without the
-// releases in Except.
+// Era is a span of releases: from Since up to, but not including, Until. The releases in
+// Except do not belong to it.
 type Era struct {
 	Since  string   `json:"since"`
 	Until  string   `json:"until,omitempty"`

@@ -313,8 +313,8 @@ func (b *Builtin) Uses(flag string) bool {
 	return false
 }
 
-// Asked describes the values for which rows are expected. They start at First, and each value
-// is Times the previous one, up to Last.
+// Asked describes the values for which rows are expected: First, and then each value
+// multiplied by Times, up to Last.
 type Asked struct {
 	First Formula `json:"first"`
 	Last  Formula `json:"last"`

@@ -90,8 +90,8 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
-	// Note specifies where a value may be only informative: [NoteAny] or [NoteFile]. For such
-	// values, kvbench does not print a note if nothing depends on them.
+	// Note is [NoteAny] or [NoteFile] if the field's values, or only those from files, may be
+	// purely informative. kvbench does not print a note if nothing depends on such a value.
 	Note string `json:"note,omitempty"`
 	// Such is an example of a value.
 	Such string `json:"such,omitempty"`
@@ -160,7 +160,7 @@ type Unit struct {
 	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
-// Quantity is a number in a plan, computed by Formula or, in the rank accounting,
+// Quantity is a number in a plan, computed by Formula or, in rank accounting,
 // by Rank.
 type Quantity struct {
 	Name    string  `json:"name"`
@@ -173,7 +173,7 @@ type Quantity struct {
 	// Detail is the condition for showing the quantity in a detailed plan. If there is no
 	// condition, every plan shows the quantity.
 	Detail Formula `json:"detail,omitzero"`
-	// RankDetail and TransferDetail replace Detail in the rank accounting and in transfers, if
+	// RankDetail and TransferDetail replace Detail in rank accounting and in transfers, if
 	// they are set.
 	RankDetail     Formula `json:"rank_detail,omitzero"`
 	TransferDetail Formula `json:"transfer_detail,omitzero"`
@@ -325,7 +325,7 @@ func (s *Schema) FieldOf(name string) *Field {
 }
 
 // Values returns the allowed values or, if they depend on the architecture, the ones that
-// every architecture allows. It returns nil if the field does not have such a list.
+// every architecture allows. It returns nil if the field's values are not limited to a list.
 func (f *Field) Values() []string {
 	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
 		return f.Type.Words

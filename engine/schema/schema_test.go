@@ -76,7 +76,7 @@ func TestParseValue(t *testing.T) {
 	}
 }
 
-// TestUnits checks literals of the three units. The expected values were computed by
+// TestUnits checks how numbers with units are read. The expected values were computed by
 // hand.
 func TestUnits(t *testing.T) {
 	s := load(t)

@@ -153,8 +153,9 @@ func (r *reader) value(v reflect.Value, t *shape) {
 	}
 }
 
-// object reads an object into a struct. It skips unknown keys. Because keys usually come in
-// the order of the fields, it looks for each key first in the field after the last one found.
+// object reads an object into a struct. It skips unknown keys. Because keys are usually in
+// the same order as the fields, it first compares each key with the field that follows the
+// last one found.
 func (r *reader) object(v reflect.Value, t *shape) {
 	next := 0
 	r.each('{', '}', func() {

@@ -125,8 +125,8 @@ func (s *Schema) NumberText(unit, allowed string) string {
 	return fmt.Sprintf("%s, or a value such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
 }
 
-// NumberHint suggests what to write instead of a number whose suffix is
-// unclear, or that has a leading zero or a plus sign, or returns "".
+// NumberHint suggests what to write instead of a number whose suffix is unclear, or that
+// has a leading zero or a plus sign. It returns "" for all other numbers.
 func (s *Schema) NumberHint(unit, text string) string {
 	if plain := plainer(text); plain != "" {
 		return "write " + plain

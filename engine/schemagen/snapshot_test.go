@@ -27,7 +27,7 @@ func TestSnapshot(t *testing.T) {
 func TestFlagsOfReleases(t *testing.T) {
 	data, err := os.ReadFile("../../../shared/reference/nixlbench-flags.json")
 	if err != nil {
-		t.Skipf("the reference table is not here: %v", err)
+		t.Skipf("the reference table cannot be read: %v", err)
 	}
 	var table map[string]map[string]struct{ Type, Default string }
 	if err := json.Unmarshal(data, &table); err != nil {

@@ -137,8 +137,8 @@ func (r *Files) isOwnConfig(o outline) bool {
 	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelled)
 }
 
-// minMisspelled is the minimum length of a name that is considered a possible misspelled
-// key. A shorter name is too likely to be an unrelated word.
+// minMisspelled is the minimum length of a name that may be a misspelled key. A shorter
+// name is too likely to be an unrelated word.
 const minMisspelled = 4
 
 // isNearKey reports whether name is probably meant to be a key of section,
@@ -267,8 +267,8 @@ func (r *Files) IsSchemaFile(name string) bool {
 func packageOf(text []byte) string { return string(packageClause().Find(text)) }
 
 // MayRead returns an error if a file that was found in a folder, or next to another
-// file, must not be read: it is not a regular file, it is a symbolic link and
-// [Files.NoLinks] is set, or [Files.Refuse] rejects it.
+// file, must not be read. This is the case if it is not a regular file, if it is a symbolic
+// link and [Files.NoLinks] is set, or if [Files.Refuse] rejects it.
 func (r *Files) MayRead(name string) error {
 	if info, err := os.Lstat(name); r.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")

@@ -24,8 +24,8 @@ func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]strin
 	return benchSweepWith(b, name, use, axes, nil)
 }
 
-// benchSweepWith is like benchSweepOf, but sets nixlbench flags. If there are any, it
-// fits the plans.
+// benchSweepWith is like benchSweepOf, but it also sets the given nixlbench flags. If there
+// are any, the plans are fitted.
 func benchSweepWith(b *testing.B, name string, use plan.Use, axes, flags map[string]string) *sweep.Sweep {
 	s := load(b)
 	l := model.NewLoader(s, cueschema.Files, models.Files)
@@ -83,7 +83,7 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// BenchmarkSweepRank writes the rows of 100,000 points in the rank accounting.
+// BenchmarkSweepRank writes the rows of 100,000 points in rank accounting.
 func BenchmarkSweepRank(b *testing.B) {
 	for _, model := range []string{"deepseek-r1", "gemma-3-27b", "gpt-oss-120b", "qwen3-next-80b-a3b"} {
 		b.Run(model, func(b *testing.B) {

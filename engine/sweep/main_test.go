@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMain makes garbage collection rare: the tests use little memory, but would spend
-// up to half of their processor time on collecting it.
+// TestMain makes garbage collection rare, because the tests use little memory but would
+// otherwise spend up to half of their processor time on garbage collection.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(800)
 	os.Exit(m.Run())

@@ -52,8 +52,8 @@ type Failed struct {
 	last  uint64 // the last point counted, so that a point with several rows counts once
 }
 
-// maxFailures is the maximum number of distinct reasons. Any further reasons are counted
-// together.
+// maxFailures is the maximum number of distinct reasons for failures or warnings. Any
+// further reasons are counted together.
 const maxFailures = 50
 
 // Run evaluates the points on all processors and writes their rows in order. It stops early

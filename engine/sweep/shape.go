@@ -22,11 +22,12 @@ type shape struct {
 	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that can differ between points with the same values of the slow axes
 	limits  []fit.Limit
-	// arguments reports whether any limit applies to each argument of the command.
+	// arguments reports whether the limits include one that each argument of the command must
+	// meet.
 	arguments bool
 }
 
-// maxVariants is the maximum number of variants of an item. If there are more, the item's
+// maxVariants is the maximum number of variants per item. If there are more, the item's
 // points are planned one by one.
 const maxVariants = 64
 

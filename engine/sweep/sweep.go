@@ -48,7 +48,7 @@ type Options struct {
 	Mask string
 }
 
-// The columns that exist only in rows. ColumnStage and ColumnGroup have values only in the
+// The columns that exist only in rows. ColumnStage and ColumnGroup have values only in
 // rank accounting.
 const (
 	ColumnFile         = "config_file"
@@ -66,9 +66,9 @@ var (
 // whereName is the name of the Where condition in programs and messages.
 const whereName = "--where"
 
-// Sweep contains a point for every combination of an item and values of the item's axes.
+// Sweep contains a point for every combination of the axis values of each item.
 // Its points are in a fixed order: item by item, with the axes in the schema's order, the
-// last axis changing fastest, and each axis's values in the order given. In the rank
+// last axis changing fastest, and each axis's values in the order given. In rank
 // accounting, a point may have several rows.
 type Sweep struct {
 	// Points is the number of points.

@@ -220,7 +220,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	sampled := len(points)*len(test.model) > most && os.Getenv("KVBENCH_FULL") == ""
 	var items []plan.Item
 	var want, wantBroken, wantFailed []string
-	var groups []int // the number of rows of each point in want
+	var groups []int // the number of rows in want for each point
 	broken, failed := map[string]uint64{}, uint64(0)
 	planners := map[*schema.Architecture]*plan.Planner{}
 	for _, name := range test.model {
@@ -293,7 +293,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	}
 	got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if len(want) == 0 {
-		t.Fatal("no point has a plan: the test says nothing")
+		t.Fatal("no point has a plan, so this test checks nothing")
 	}
 	t.Logf("%d rows, %d points without, limits %v", len(want), failed, broken)
 	var gotFailed uint64
@@ -307,7 +307,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		lines = append(lines, b.Violation.Limit.Name+": "+b.Violation.Why)
 	}
 	if (gotFailed > 0) != test.fails || (len(gotBroken) > 0) != test.breaks {
-		t.Errorf("%d points fail and %d limits are broken: the case is not what it is meant to be", gotFailed, len(gotBroken))
+		t.Errorf("%d points fail and %d limits are exceeded; expected any: %t and %t", gotFailed, len(gotBroken), test.fails, test.breaks)
 	}
 	if o.Rows != uint64(len(got)) || o.Points != sweep.Points {
 		t.Errorf("%d rows of %d points, want %d of %d", o.Rows, o.Points, len(got), sweep.Points)
@@ -410,7 +410,7 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// ranks returns a sweep in the rank accounting. text is a CUE file that contains the
+// ranks returns a sweep in rank accounting. text is a CUE file that contains the
 // model.
 func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()
@@ -468,7 +468,7 @@ model: model_name: "EARLY"
 // count points, not occurrences.
 func TestSweepWarnings(t *testing.T) {
 	// Every layer stores packed fp8 records, which exist only on some GPUs, so each group
-	// causes a warning. The layers of the even group differ in size.
+	// causes a warning. The layers in the group "even" differ in size.
 	text := `twice: {
 	match: "twice"
 	#params: model_name!: string
@@ -547,7 +547,7 @@ func TestSweepChoice(t *testing.T) {
 				t.Errorf("%+v gives %q of %d points, want %q of %d", test.options, got, o.Points, test.want, test.points)
 			}
 			if n := uint64(len(strings.Fields(test.want))); o.Rows != n {
-				t.Errorf("%d rows said, want %d", o.Rows, n)
+				t.Errorf("the outcome has %d rows, want %d", o.Rows, n)
 			}
 		}
 	}
@@ -577,7 +577,7 @@ func TestSweepWrong(t *testing.T) {
 	if o, out, err := small(t, false, sweep.Options{Columns: []string{"tp_size"}, Where: "div(1, tp_size - 2) == 0 and page_size == 1"}); err != nil ||
 		strings.Join(strings.Fields(out), " ") != "4 8 16" || len(o.Failed) != 1 || o.Failed[0].Count != 4 ||
 		!strings.Contains(o.Failed[0].Err.Error(), "division by zero") {
-		t.Errorf("a condition that fails for some points gives %q, %+v, %v", out, o, err)
+		t.Errorf("a condition that fails for some points yields %q, %+v, %v", out, o, err)
 	}
 }
 
@@ -607,10 +607,10 @@ func TestSweepEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var out bytes.Buffer
 	if _, err := make(0).Run(ctx, &out, func(n uint64) { cancel() }); !errors.Is(err, context.Canceled) || out.Len()%2 != 0 || out.Len() == 0 {
-		t.Errorf("cancelling gives %v and %d bytes", err, out.Len())
+		t.Errorf("a canceled sweep returns %v and writes %d bytes", err, out.Len())
 	}
 	if _, err := make(0).Run(context.Background(), &failing{3}, func(uint64) {}); err == nil || err.Error() != "full" {
-		t.Errorf("a full disk gives %v", err)
+		t.Errorf("if writing fails, the sweep returns %v", err)
 	}
 	out.Reset()
 	if o, err := make(5000).Run(context.Background(), &out, func(uint64) {}); err != nil || o.Rows != 5000 || out.Len() != 10000 {

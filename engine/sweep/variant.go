@@ -50,7 +50,7 @@ type rowFrame struct {
 	fixed []int // the indexes, in variant.names, of the flags that fitting changed for the latest row
 }
 
-// maxRowFrames is the maximum number of frames of a variant. If a point has more rows,
+// maxRowFrames is the maximum number of frames per variant. If a point has more rows,
 // the remaining rows share the last frame.
 const maxRowFrames = 8
 
@@ -213,8 +213,8 @@ type mend struct {
 	value  formula.Value
 }
 
-// addFixes adds the fixes for the limits. It appends the flags that the fixes change to
-// names and returns the result.
+// addFixes adds the fixes for the limits. It returns names followed by the flags that the
+// fixes change.
 func (v *variant) addFixes(it *sweepItem, names []formula.Ref) []formula.Ref {
 	for i := range v.limits {
 		l := &v.limits[i]

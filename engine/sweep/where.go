@@ -15,7 +15,7 @@ import (
 
 // Condition parses a sweep's condition: a formula in which numbers may have a unit suffix,
 // as in 1MiB. If a number is compared with a name, the suffix belongs to the unit of that
-// name. Otherwise, it belongs to the first unit that has it.
+// name. Otherwise, it belongs to the first unit that has such a suffix.
 func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	src := formula.Source{Text: text}
 	var made strings.Builder

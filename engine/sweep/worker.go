@@ -21,7 +21,7 @@ type worker struct {
 	out      *chunk
 }
 
-// chunk evaluates the points of a chunk.
+// chunk evaluates the points of c.
 func (wk *worker) chunk(c *chunk) {
 	c.buf, c.rows, c.keys = c.buf[:0], c.rows[:0], c.keys[:0]
 	c.breaks, c.fails, c.warns = c.breaks[:0], c.fails[:0], c.warns[:0]
@@ -244,7 +244,7 @@ func (wk *worker) rowOf(pl *plan.Plan, point uint64) {
 
 // rowIn writes the row for v.frame, unless the row is filtered out or the point has no
 // plan. If the plan cannot be fitted, rowIn returns the kind of the error. If the point
-// must be planned individually, it returns individually.
+// must be planned individually, it returns the constant [individually].
 func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string) {
 	it, sp, f := wk.item, wk.item.program, v.frame
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
@@ -304,12 +304,12 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 	return !ok || err != nil, err != nil
 }
 
-// individually means that a point must be planned individually.
+// individually is returned for points that must be planned individually.
 const individually = "individually"
 
 // fitted adjusts flags to meet the limits, one limit at a time, as package fit does. If
 // that is not possible, it returns the kind of the error. It cannot evaluate limits on
-// arguments for a string that a fix sets; in that case, it returns individually.
+// arguments for a string that a fix sets; in that case, it returns [individually].
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)

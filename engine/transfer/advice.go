@@ -20,14 +20,14 @@ type Advice struct {
 	Better []Setting
 }
 
-// Setting is a flag with a value, and how long the transfer takes with it.
+// Setting is a flag with a value, and how long the transfer takes with that value.
 type Setting struct {
 	Flag, Value string
 	// Also is the flag for the same setting on the destination side, if the user set that too,
 	// or "".
 	Also string
-	// As is the engine's name for the setting if that name differs, the condition under which
-	// the setting has this effect, or "".
+	// As is the engine's name for the setting, if that name differs; or the condition under
+	// which the setting has this effect; or "".
 	As     string
 	Micros int64
 }

@@ -26,7 +26,7 @@ func acme(t *testing.T) []byte {
 	_, text, ok := strings.Cut(string(guide), "```cue\n")
 	text, _, ends := strings.Cut(text, "```")
 	if !ok || !ends {
-		t.Fatal("the guide adds no engine")
+		t.Fatal("docs/transfers.md does not add an engine")
 	}
 	return []byte(text)
 }

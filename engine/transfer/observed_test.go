@@ -15,8 +15,8 @@ func TestObserved(t *testing.T) {
 		n, bytes, each int64
 		source         string
 	}{
-		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16", 56, 1_835_008, 32_768, "vllm#30207: 28 layers, K and V apart"},
-		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16 access_pattern=block", 1, 1_835_008, 1_835_008, "vllm#30207: one region of all layers"},
+		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16", 56, 1_835_008, 32_768, "vllm#30207: 28 layers, K and V separate"},
+		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16 access_pattern=block", 1, 1_835_008, 1_835_008, "vllm#30207: one region for all layers"},
 		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=640 contiguous_pages=all", 56, 73_400_320, 1_310_720, "vllm#25388: 70.0 MiB"},
 		{"qwen3-8b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16", 72, 2_359_296, 32_768, "vllm#41230: 2.25 MiB"},
 		{"qwen2.5-7b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=800", 2_800, 45_875_200, 16_384, "vllm#23887"},
@@ -94,7 +94,8 @@ func TestSharedLink(t *testing.T) {
 		// Two pairs of 335,544,320 bytes at 50 GB/s take 13,421.8 us. 40,960 descriptors take
 		// 40,960 * 3.75 = 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8 decode_tp=4", 167_022},
-		// No two pairs share a rank: the bytes take 6,710.9 us, and the descriptors 153,600 us.
+		// No two pairs share a rank, so the bytes take 6,710.9 us and the descriptors take
+		// 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8", 160_311},
 		// A prefill rank sends 335,544,320 bytes to each of two ranks.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=4 decode_tp=8", 167_022},
@@ -114,7 +115,8 @@ func TestSharedLink(t *testing.T) {
 }
 
 // TestAnswers checks the bandwidth and input length that meet a target time, the
-// transfer's share of the time to first token, and the time including prefill.
+// transfer's share of the time to first token, and the time for prefill and transfer
+// together.
 func TestAnswers(t *testing.T) {
 	w := newWorld(t)
 	// 36 layers of 32,768 bytes for a page of 16 tokens are 1,179,648 bytes. 100 pages are
@@ -131,20 +133,21 @@ func TestAnswers(t *testing.T) {
 		"ttft_percent":     31,             // 30.8
 		"needed_bandwidth": 18_432_000_000, // 117,964,800 bytes in 6.4 ms
 		"serial_us":        51_397,
-		"layered_us":       36_428, // 36 ms and a layer of 427.7 us
+		"layered_us":       36_428, // 36 ms plus 427.7 us for one layer
 	} {
 		if got, shown, err := tr.Quantity(name, tr.Slowest.Bytes, tr.Slowest.Descriptors); got != want || !shown || err != nil {
 			t.Errorf("%s is %d, %v, want %d", name, got, err, want)
 		}
 	}
-	// A page takes 36 us plus 117.9648 us: 64 pages take 9.854 ms, and 65 pages take 10.008
+	// A page takes 36 us plus 117.9648 us, so 64 pages take 9.854 ms and 65 pages take 10.008
 	// ms.
 	if n, err := tr.LongestISL(p); n != 1024 || err != nil {
 		t.Errorf("the longest input is %d tokens, %v, want 1024", n, err)
 	}
 }
 
-// TestAnswersOfStages checks the time including prefill if the source has pipeline stages.
+// TestAnswersOfStages checks the time for prefill and transfer together if the source has
+// pipeline stages.
 func TestAnswersOfStages(t *testing.T) {
 	w := newWorld(t)
 	// A stage has half of the 80 layers. 2 * 40 * 512 descriptors at 3.75 us take 153,600

@@ -19,8 +19,8 @@ func TestOneHead(t *testing.T) {
 		sources          string
 		n, length, total int64
 	}{
-		// Each descriptor moves K or V of one token in one layer, and all copies of the head
-		// are sent.
+		// Each descriptor moves the K or V of one token in one layer, and all copies of the
+		// head are sent.
 		{"engine=SGLANG page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 524_288, 128, 536_870_912},
 		{"engine=SGLANG page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 524_288, 128, 536_870_912},
 		{"engine=SGLANG page_size=16 tp=4 decode_tp=4 contiguous_pages=all", "0 1 2 3", 64, 1_048_576, 268_435_456},

@@ -13,9 +13,9 @@ const (
 	kept = 4
 	// tries is the maximum number of times that a point is measured to decide on one step.
 	tries = 2
-	// At the end, the best point and the default are measured repeats times each, if
-	// enough runs are left. Points that are hard to tell apart are measured up to
-	// maxRepeats times.
+	// repeats is the number of times that the best point and the default are measured at
+	// the end, if enough runs are left. Points that are hard to tell apart are measured
+	// up to maxRepeats times.
 	repeats, maxRepeats = 5, 7
 	// rivals is the number of points, in addition to the best one, that are measured
 	// repeatedly.

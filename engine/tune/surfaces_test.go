@@ -108,7 +108,8 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// There is a cliff in the middle of the batches, and another one in the depths.
+		// There is a cliff in the middle of the batch sizes, and another where many
+		// threads meet deep queues.
 		name: "cliff", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			v := 2 * (1 + float64(p[0])) * (1 + 0.4*float64(p[1])) * (1 + 0.2*float64(p[2]))

@@ -257,8 +257,8 @@ func (s *Search) Gain(t *Trial) (Change, bool) {
 type Effect struct {
 	Value  int
 	Change Change
-	// Failed reports whether the measurement with the value failed, and Refused whether
-	// it was refused. In both cases, Change is not set.
+	// Failed reports whether the measurement with this value failed, and Refused whether
+	// it was refused. In either case, Change is not set.
 	Failed, Refused bool
 }
 

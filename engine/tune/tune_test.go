@@ -152,8 +152,8 @@ func TestFailures(t *testing.T) {
 			t.Errorf("the best point is %v, want none", wrong)
 		}
 	}
-	// The measurements made before the search was stopped count, and the search does not
-	// request any more.
+	// Measurements made before the search was stopped still count, and the search does
+	// not request any more.
 	f := &surfaces[0]
 	measure, calls := f.measure(1), 0
 	s := New(f.knobs, Options{Seed: 1, MaxRuns: 144})
@@ -168,8 +168,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestRefused checks that the search skips refused values, even if such a value is a knob's
-// last one, and reports them.
+// TestRefused checks that the search skips refused values, even at the end of a knob's
+// values, and reports them.
 func TestRefused(t *testing.T) {
 	knobs := []Knob{{"some", 5, 0, true}, {"other", 2, 0, false}}
 	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 + float64(p[0]) }}

@@ -7,8 +7,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestChecked checks that the next run recognizes a file that ended a run, whatever the
-// file's name is, so that vet does not restart forever.
+// TestChecked checks that a run recognizes the file that ended the previous run, whatever
+// the file's name is, so that vet does not restart forever.
 func TestChecked(t *testing.T) {
 	for _, name := range []string{"a.cue", "bad\xff.cue", "\u202e \"x\".cue"} {
 		over := diag.Errorf(diag.Pos{File: name}, "takes more than 5s")

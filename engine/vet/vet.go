@@ -25,10 +25,10 @@ type Report struct {
 }
 
 // Files checks the files in words, which contains names, folders and patterns, and passes a
-// report on each file to out, in order. Models may use architectures that are bundled, that
-// are in one of the folders in dirs, or that any of the files define. Files that do not belong to
-// kvbench are skipped if they were found in a folder; if skip is set, they are skipped
-// even if they were specified by name.
+// report on each file to out, in order. Models may use bundled architectures, architectures in
+// the folders in dirs, and architectures that any of the files define. Files that do not belong
+// to kvbench are skipped if they were found in a folder; if skip is set, they are skipped even if
+// they were specified by name.
 //
 // If checked is the state of an earlier run, Files resumes that run. With the zero value, it
 // starts from the beginning.

@@ -190,7 +190,7 @@ type Chart struct {
 	Columns []string `json:"columns"`
 }
 
-// Ways of joining points.
+// Ways to join points.
 const (
 	// JoinPoints joins the points that differ only in their horizontal position.
 	JoinPoints = ""

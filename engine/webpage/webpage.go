@@ -99,8 +99,7 @@ func (c Cell) Class() string {
 	return strings.Join(names, " ")
 }
 
-// Heads returns a header row. The parameter numbers is the index of the first right-aligned
-// column.
+// Heads returns a header row. numbers is the index of the first right-aligned column.
 func Heads(numbers int, names ...string) []Cell {
 	cells := make([]Cell, len(names))
 	for i, name := range names {

@@ -12,14 +12,14 @@ import (
 // minPrefix is the minimum length of an abbreviated flag name.
 const minPrefix = 4
 
-// normalize rewrites a command's arguments for the flag library. First comes every flag,
-// as --name=value with its full name, and then any words that do not belong to a flag. In
-// args, flags and words may come in any order. takesWords reports whether the command
-// accepts words. given contains the names of the flags that were found.
+// normalize rewrites a command's arguments for the flag library. It puts all flags first,
+// each as --name=value with its full name, followed by any words that do not belong to a
+// flag. In args, flags and words may come in any order. takesWords reports whether the
+// command accepts words. given contains the names of the flags that were found.
 //
 // normalize reports all errors, not just the first. If args ask for help, it returns an
-// error that wraps [flag.ErrHelp]. The function others returns the name of another command
-// that has a flag, or "". The function lacks returns a hint for some flags that no command
+// error that wraps [flag.ErrHelp]. The others function returns the name of another command
+// that has a flag, or "". The lacks function returns a hint for some flags that no command
 // has.
 func normalize(args []string, flags []*flagSpec, takesWords bool, others, lacks func(name string) string) (words []string, given map[string]bool, err error) {
 	var errs diag.List

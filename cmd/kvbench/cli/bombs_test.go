@@ -17,8 +17,8 @@ func doubling(first, next string) string {
 	return text
 }
 
-// bombs are files of a few lines that exceed a limit. It depends on the machine whether
-// the time limit or the memory limit is exceeded first.
+// bombs are files of a few lines that exceed a limit. Whether the time limit or the memory
+// limit is exceeded first depends on the machine.
 var bombs = map[string]struct{ text, want string }{
 	"comprehension": {
 		"l: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nx: [" + strings.Repeat("for i in l ", 10) + "if i > 100 {1}]\n",

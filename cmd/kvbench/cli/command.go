@@ -220,8 +220,8 @@ func (c *command) value(name string) (string, data.Origin, bool) {
 	return c.flag(name).String(), from, true
 }
 
-// noteUnused prints a note for each of these flags on the command line, because the
-// command does not use them with the given words.
+// noteUnused prints a note about each of these flags that is set on the command line,
+// because the command does not use them with the given words.
 func (a *app) noteUnused(c *command, words string, flags ...string) {
 	for _, name := range flags {
 		if c.given[name] {
@@ -574,9 +574,9 @@ func varies(j plan.Item, field string) bool {
 	})
 }
 
-// ofEngine returns a note on own, a field's value as determined by the engine, if own
-// replaces the model's value or if results depend on the field. If varies is set, the
-// note covers all points of a sweep.
+// ofEngine returns a note if the engine's value of a field, own, replaces the model's
+// value, or if results depend on the field. If varies is set, the note covers all points of
+// a sweep.
 func ofEngine(f *schema.Field, own, v data.Fact, reads, varies bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
@@ -598,7 +598,7 @@ func warned(list diag.List) bool {
 	return slices.ContainsFunc(list, func(d *diag.Diag) bool { return d.Severity == diag.Warning })
 }
 
-// warn prints the warnings of one request's plans.
+// warn prints the warnings for one request's plans.
 func (a *app) warn(plans []*plan.Plan) {
 	for _, pl := range plans {
 		for _, w := range pl.Warnings {

@@ -81,7 +81,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench verify x.log --format j", "json"},
 		{"kvbench nonsense ", ""},
 	}
-	// A single bash completes all command lines. Each of them is followed by a separator.
+	// A single bash process completes all command lines. Each command line ends with a
+	// separator.
 	var words []string
 	for _, test := range tests {
 		words = append(append(words, strings.Split(test.words, " ")...), ";;")

@@ -137,7 +137,7 @@ func TestDocs(t *testing.T) {
 }
 
 // commands returns the commands of a block. A command is a line that begins with the
-// prompt, and any lines that continue it after a backslash.
+// prompt, plus any lines that continue it after a backslash.
 func commands(body, prompt string) []string {
 	var list []string
 	more := false

@@ -49,18 +49,21 @@ func (a *app) explain(_ context.Context, c *command) error {
 	errs.Add(err)
 	var out bytes.Buffer
 	var all []*plan.Explanation
-	var one [][]*plan.Step
+	var one [][]*report.Answer
 	for _, j := range jobs {
 		j.Fit = fit
 		if len(c.args) == 1 {
 			done := a.guard.enter(j.Model.File)
-			steps, err := explainOne(j, c.args[0])
+			answers, err := j.Planner.ExplainOne(j.Request, c.args[0])
 			done()
 			if err != nil {
-				errs.Add(err)
+				errs.Add(about(j.Request, err))
 				continue
 			}
-			one = append(one, steps)
+			for _, answer := range answers {
+				a.warn([]*plan.Plan{answer.Plan})
+			}
+			one = append(one, report.Distinct(answers))
 			a.printOnce(a.given(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
 			continue
 		}
@@ -83,7 +86,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 		}
 	}
 	if len(one) > 0 {
-		errs.Add(writeSteps(&out, one, format))
+		errs.Add(writeAnswers(&out, one, format))
 	}
 	if len(all) > 0 {
 		switch format {
@@ -101,40 +104,21 @@ func (a *app) explain(_ context.Context, c *command) error {
 	return errs.Err()
 }
 
-// explainOne explains one name in a plan.
-func explainOne(j plan.Item, name string) ([]*plan.Step, error) {
-	steps, err := j.Planner.ExplainOne(j.Request, name)
-	if err != nil {
-		return nil, about(j.Request, err)
-	}
-	var distinct []*plan.Step // several I/Os can have the same explanation, which is shown once
-	var shown []string
-	for _, step := range steps {
-		var one bytes.Buffer
-		if err := report.StepsJSON(&one, []*plan.Step{step}); err != nil {
-			return nil, err
-		}
-		if !slices.Contains(shown, one.String()) {
-			shown = append(shown, one.String())
-			distinct = append(distinct, step)
-		}
-	}
-	return distinct, nil
-}
-
-// writeSteps writes explanations of one name. Each element of all belongs to a plan.
-func writeSteps(out *bytes.Buffer, all [][]*plan.Step, format string) error {
+// writeAnswers writes the explanations of one name for several requests.
+func writeAnswers(out *bytes.Buffer, all [][]*report.Answer, format string) error {
+	flat := slices.Concat(all...)
+	titles := len(flat) > 1
 	if format == "json" {
-		return report.StepsJSON(out, slices.Concat(all...))
+		return report.AnswersJSON(out, flat, titles)
 	}
-	for i, steps := range all {
+	for i, answers := range all {
 		if i > 0 {
 			out.WriteString("\n")
 		}
 		if format == "markdown" {
-			report.StepMarkdown(out, steps)
+			report.AnswerMarkdown(out, answers, titles)
 		} else {
-			report.StepText(out, steps)
+			report.AnswerText(out, answers, titles)
 		}
 	}
 	return nil

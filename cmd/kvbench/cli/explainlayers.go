@@ -54,7 +54,7 @@ func (a *app) explainLayers(c *command, format string, planners *plan.Planners, 
 	return errs.Distinct().Err()
 }
 
-// layersOf returns what each layer of a model stores. It changes the item to use the rank
+// layersOf returns what each layer of a model stores. It changes the item to use rank
 // accounting.
 func (a *app) layersOf(j *plan.Item, planners *plan.Planners) ([]*plan.LayerTable, error) {
 	defer a.guard.enter(j.Model.File)()

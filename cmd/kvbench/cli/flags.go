@@ -25,9 +25,9 @@ type flagSpec struct {
 	repeat bool
 	more   bool // whether only the full help describes the flag
 	bench  bool // whether nixlbench has this flag
-	// releases returns the flag's values, and a note on the releases that have the flag,
-	// or "" if all do. Each value that the described release does not have is followed by
-	// its releases. The function is nil for kvbench's own flags.
+	// releases returns the flag's values, and a note on the releases that have the flag, or
+	// "" if all do. A value that the described release does not have is followed by the
+	// releases that have it. The function is nil for kvbench's own flags.
 	releases func() (values []string, note string)
 	// aka lists names that other programs use for the flag.
 	aka []string
@@ -48,7 +48,7 @@ func (f *flagSpec) Set(s string) error {
 
 func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 
-// These are the headings of the groups of flags in the help.
+// These are the headings of the flag groups in the help.
 const (
 	groupModel    = "Model and configuration"
 	groupConfig   = "Configuration overrides"
@@ -187,8 +187,8 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	return picked.Release, nil
 }
 
-// without returns the knobs that others does not override. A knob in others overrides one
-// for the same flag if its value does not come from a file.
+// without returns the knobs that are not overridden. A knob in others overrides one for the
+// same flag if its value does not come from a file.
 func without(knobs, others []*config.Knob) []*config.Knob {
 	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
 		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })

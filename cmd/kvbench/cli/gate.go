@@ -54,7 +54,7 @@ func (a *app) gate(c *command, format string) (*report.Gate, error) {
 	return g, errs.Err()
 }
 
-// metrics adds the metrics that --metric lists to the limit g.
+// metrics reads --metric and adds the metrics to the limit.
 func (a *app) metrics(c *command, g *report.Gate) error {
 	known := report.MetricNames(a.schema)
 	names := c.list("metric")

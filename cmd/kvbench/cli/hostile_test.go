@@ -46,7 +46,7 @@ func nested(n int, open, inner, end string) string {
 	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 }
 
-// These commands read a file. The file's name is to be appended.
+// These commands read a file. The tests append its name.
 var (
 	vetOf     = []string{"vet"}
 	kvcacheOf = []string{"kvcache", "--model"}
@@ -294,7 +294,7 @@ func TestVetGoesOn(t *testing.T) {
 		}
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			// --models reads the files that define architectures an additional time.
+			// With --models, files that define architectures are read one more time.
 			r := limited(t, "500ms", dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {

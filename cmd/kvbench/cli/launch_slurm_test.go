@@ -115,8 +115,9 @@ func realEtcd() string {
 	return ""
 }
 
-// TestLaunchSlurm submits jobs to a real Slurm: one for storage, one for a network with etcd
-// and one with ASIO, one whose etcd does not start, and one that reaches its time limit.
+// TestLaunchSlurm submits jobs to a real Slurm: one for storage, one for a network with
+// etcd, one for a network with ASIO, one whose etcd does not start, and one that reaches
+// its time limit.
 func TestLaunchSlurm(t *testing.T) {
 	needsFull(t)
 	t.Parallel()
@@ -169,7 +170,7 @@ func TestLaunchSlurm(t *testing.T) {
 	}
 	collect("half", "kvbench: point 0001 (QWEN3_8B): failed: nixlbench exited with code 1: exchange failed\nhalf: note: 2 results, 1 ok, 1 failed\n")
 
-	// The results that a canceled job already has are not lost.
+	// Canceling a job must not lose the results it already has.
 	j.env = append(j.env, "FAKE_FAULT=hang", "FAKE_WHEN=max_batch_size=8")
 	launch("long", "--isl", "256,512", "--backend", "POSIX")
 	id := strings.TrimSpace(j.must("long", "sbatch", "--parsable", "job.sbatch"))

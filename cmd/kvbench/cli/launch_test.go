@@ -237,7 +237,7 @@ func TestLaunchHostile(t *testing.T) {
 					t.Errorf("%s with %q: %s is %q", format, name, file, text)
 				}
 			}
-			// Such names must not break the logs and the results either.
+			// Such names must not break the logs or the results either.
 			if text, _ := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "--", out); !strings.HasSuffix(text, ": note: 1 result, 1 suspect\n") {
 				t.Errorf("collecting %q: %s", out, text)
 			}
@@ -393,7 +393,8 @@ func TestLaunchShellcheck(t *testing.T) {
 			}
 		}
 	}
-	// Five formats have 9 scripts, Kubernetes has 4 for each of three jobs, and fio has 2.
+	// Five formats have 9 scripts each, Kubernetes has 4 for each of three jobs, and fio
+	// has 2.
 	if want := 5*9 + 3*4 + 2; n != want {
 		t.Errorf("%d scripts were checked, want %d", n, want)
 	}
@@ -444,7 +445,8 @@ func launchSweep(t *testing.T, format string, n int) {
 	if len(list) != n || len(hashes) != n {
 		t.Errorf("%d results with %d hashes, want %d", len(list), len(hashes), n)
 	}
-	// kvbench profile with the same flags has the same points, so it has none left to run.
+	// With the same flags, kvbench profile creates the same points, so there are none left
+	// to run.
 	cmd := j.must(".", append([]string{"kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0"}, sweep...)...)
 	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != n {
 		t.Errorf("profile --resume ran %d more\n%s", len(list)-n, cmd)

@@ -91,7 +91,7 @@ func openAgain(name string, mode fs.FileMode) (*os.File, error) {
 		case !errors.Is(err, syscall.ENXIO) || mode&fs.ModeNamedPipe == 0:
 			return f, err
 		case time.Since(begin) > guardTime:
-			return nil, fmt.Errorf("nothing has opened this pipe for reading within %v", guardTime)
+			return nil, fmt.Errorf("nothing opened this pipe for reading within %v", guardTime)
 		}
 	}
 }

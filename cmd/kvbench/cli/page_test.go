@@ -55,10 +55,11 @@ func surface(n int) []measuredPoint {
 	return list
 }
 
-// writePoints writes the points to a results file like those of kvbench profile. As in
-// the output of nixlbench, the average latency is the latency of an I/O, the time to post
-// and to transfer a request is the request's whole time, and a request is prepared only
-// once for its 1,000 iterations. With AIO, the I/O is performed while it is posted.
+// writePoints writes the points to a results file like those of kvbench profile. As in the
+// output of nixlbench, the average latency is the latency of an I/O, and a request's time
+// consists of posting, transferring and a thousandth of its preparation, because a request
+// is prepared only once for its 1,000 iterations. With AIO, the I/O is performed while it
+// is posted.
 func writePoints(t testing.TB, name string, points []measuredPoint) {
 	t.Helper()
 	dir := t.TempDir()
@@ -162,15 +163,15 @@ func makePage(t *testing.T, dir string, args ...string) string {
 	return name
 }
 
-// screen is a width and a color scheme in which tests look at pages.
+// screen is a screen width and a color scheme for viewing pages.
 type screen struct {
 	name   string
 	width  int
 	scheme string
 }
 
-// screens returns the screens for tests. With KVBENCH_FULL, these are all screens;
-// otherwise, it is only one.
+// screens returns the screens to test. With KVBENCH_FULL, it returns all of them;
+// otherwise, it returns only one.
 func screens() []screen {
 	all := []screen{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}}
 	if !full() {
@@ -219,8 +220,8 @@ func TestPages(t *testing.T) {
 			if n := b.number(`document.querySelectorAll(".chart").length`); int(n) != test.charts {
 				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
 			}
-			// All charts but one have marks, in colors other than the colors of the grid and
-			// the text.
+			// All charts but one have marks, in colors other than those of the grid and the
+			// text.
 			if n := b.number(`[...document.querySelectorAll(".u-wrap canvas")].filter(c => {
 				const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
 				for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && Math.abs(d[i] - d[i + 2]) > 60) return true;
@@ -309,7 +310,7 @@ func TestPageUse(t *testing.T) {
 	if got := b.text(readout); got != first {
 		t.Errorf("the mark is not pinned:\n%s", got)
 	}
-	// The mark stays pinned in another color scheme, for which the chart is redrawn.
+	// The mark stays pinned when the chart is redrawn in another color scheme.
 	b.scheme("dark")
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
 		t.Errorf("in another color scheme, the mark is not pinned: %s", got)
@@ -334,8 +335,8 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the legend says %q", got)
 	}
 
-	// The chart shows the phases of only the trusted point. Its request takes 83.88608
-	// us, of which 1.4 us are for posting and 4.2 us/1000 for preparing.
+	// The chart shows phases only for the trusted point. Its request takes 83.88608 us,
+	// including 1.4 us for posting and 4.2 us/1000 for preparing.
 	if got := b.text(`document.querySelector("#chart-phases .bars").innerText.replace(/\s+/g, " ")`); got != "1 MiB 83.9 us Post 1.4 us (1.7%) · Transfer 82.5 us (98%) · prepared in 4.2 us" {
 		t.Errorf("the phases are %q", got)
 	}
@@ -372,8 +373,8 @@ func TestPageUse(t *testing.T) {
 	b.check("in use")
 }
 
-// TestPageFit checks the cost per I/O that the page fits to exact times, and the message
-// for a backend for which all I/Os have the same size.
+// TestPageFit checks that the page finds the right cost per I/O from exact times. It also
+// checks the message for a backend whose I/Os all have the same size.
 func TestPageFit(t *testing.T) {
 	var points []measuredPoint
 	for _, size := range []int{4096, 65536, 1 << 20} {
@@ -427,7 +428,7 @@ func TestPageOfMany(t *testing.T) {
 	begin := time.Now()
 	b.open(page, 1280, "light")
 	load := time.Since(begin)
-	// This is the median time that the page takes to react to a movement of the mouse.
+	// This is the median time that the page takes to react to a mouse movement.
 	hover := b.number(`(() => {
 		const over = document.querySelector(".u-over"), box = over.getBoundingClientRect(), times = [];
 		for (let i = 0; i < 51; i++) {
@@ -453,7 +454,7 @@ func TestPageOfMany(t *testing.T) {
 	b.check("many")
 }
 
-// TestPageHostile opens a page of results that contain text that looks like markup and code.
+// TestPageHostile opens a page of results whose text looks like markup and code.
 func TestPageHostile(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -496,7 +497,7 @@ func TestPlanPages(t *testing.T) {
 			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
 			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. Fastest: 1.51 ms, "},
 		},
-		// An I/O is K or V of one page in one layer: 64 tokens x 16 KV heads x 128
+		// An I/O is the K or V of one page in one layer: 64 tokens x 16 KV heads x 128
 		// elements x 2 bytes = 262,144 bytes. There are 62 layers x 128 pages x K and V =
 		// 15,872 I/Os.
 		{"plan", "plan --model gemma-3-27b --isl 8k --page_size 64", 0, 3, []string{"I/O size: 256.0 KiB. Bytes moved: 3.88 GiB. Number of I/Os: 15,872.", "Layers by kind", "sliding"}},
@@ -562,7 +563,7 @@ func TestPageChoice(t *testing.T) {
 	for _, want := range []string{
 		`<p class="big">For READ with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
 		"<p>Measured once, with pattern block, nixlbench ",
-		". With a single run, small differences may be noise. The table below has the setting for each of the 4 workloads.</p>",
+		". With a single run, small differences may be noise. The table below shows the setting for each of the 4 workloads.</p>",
 		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
 		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already reach 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,

@@ -87,7 +87,7 @@ func (a *app) planPage(c *command, jobs []plan.Item, list []report.PlanPage) err
 }
 
 // layersIfKnown returns what each layer of a model stores, or nil if the architecture or
-// the accounting does not define it.
+// the accounting does not define this.
 func (a *app) layersIfKnown(j plan.Item, planners *plan.Planners) []*plan.LayerTable {
 	tables, err := a.layersOf(&j, planners)
 	if err != nil {

@@ -208,8 +208,8 @@ func (p *profile) closeJournal() {
 	}
 }
 
-// release identifies the installed nixlbench and chooses the release to plan for. The result
-// from describes what the choice is based on.
+// release identifies the installed nixlbench and chooses the release to plan for. The
+// second result describes what the choice is based on.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
 	name, from, err = c.namedRelease(p.schema)
 	if err != nil {
@@ -461,7 +461,7 @@ func (p *profile) tell(run *runner.Run) {
 	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
-		// If the user meant to use two machines, this would measure only this one.
+		// If the user meant to use two machines, this run would measure the wrong thing.
 		d = diag.Warnf(diag.Pos{}, "all %d processes start here, because etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
 			WithHint("to use two machines, set --launch %s on each; to use only this machine, set --launch %s", runner.LaunchSingle, runner.LaunchPair)
 	default:
@@ -501,8 +501,8 @@ func (p *profile) tell(run *runner.Run) {
 	p.progress.print(func() { p.print.Print(d) })
 }
 
-// spread describes how many processes of a run are started on each host. It says that this
-// host starts first only if no other process can know the group name yet.
+// spread describes how many processes of a run are started on each host. If another process
+// may already know the group name, it does not say that this host starts first.
 func spread(run *runner.Run) string {
 	end := func(n int, what string) string {
 		if n > 1 {

@@ -142,9 +142,9 @@ func freePort() int {
 	return 0
 }
 
-// TestAsioHosts runs ASIO with one process on each host. It checks that the process
-// started first is the initiator, and that the other process succeeds although it does
-// not print a table.
+// TestAsioHosts runs ASIO with one process on each host. It checks that the process started
+// first is the initiator, and that the other process succeeds even though it does not print
+// a table.
 func TestAsioHosts(t *testing.T) {
 	t.Parallel()
 	port := fmt.Sprint(freePort())

@@ -27,8 +27,8 @@ func realNixlbench(t *testing.T) string {
 }
 
 // TestProfileReal runs the real nixlbench, if it is installed. The runs write and read
-// files, connect two processes over ASIO, and complete fitted plans of all kinds. No run
-// may leave anything behind.
+// files, connect two processes over ASIO, and use fitted plans of all kinds. No run may
+// leave anything behind.
 func TestProfileReal(t *testing.T) {
 	program := realNixlbench(t)
 	run := func(t *testing.T, args ...string) []result {

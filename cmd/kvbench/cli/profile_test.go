@@ -283,8 +283,8 @@ func TestProfileFlood(t *testing.T) {
 }
 
 // peakMemory returns the peak memory of a running process in KiB, or 0 if it is unknown.
-// The peak that is available after a process ends is not usable, because it includes the
-// memory that this process had when it started the other one.
+// The peak that the system reports after a process ends cannot be used, because it includes
+// the memory that the test had when it started the process.
 func peakMemory(pid int) int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")

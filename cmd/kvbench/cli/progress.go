@@ -71,8 +71,8 @@ func (p *progress) plain(format string, args ...any) {
 	})
 }
 
-// print calls the function write, which prints something. On a terminal, the output
-// appears above the progress line.
+// print calls write to print something. On a terminal, the output appears above the
+// progress line.
 func (p *progress) print(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -118,10 +118,10 @@ func observed(cmd *exec.Cmd) (int64, error) {
 // are busy or slower than the one in docs/performance.md.
 const slower = 3
 
-// TestManyResults checks the CPU time and the memory, at most 256 MiB, of commands that
-// read 100,000 results (873 MB). It limits CPU time because wall time depends on how busy
-// the machine is. Unless KVBENCH_FULL is set, it uses a fiftieth of the results and
-// scales the limits, except for a fixed part of half a second and 64 MiB.
+// TestManyResults checks how much CPU time commands need to read 100,000 results (873 MB),
+// and that they use at most 256 MiB of memory. It limits CPU time because wall time depends
+// on how busy the machine is. Unless KVBENCH_FULL is set, it reads a fiftieth of the
+// results and scales the limits down, except for a fixed part of half a second and 64 MiB.
 func TestManyResults(t *testing.T) {
 	t.Parallel()
 	n := 2_000

@@ -127,7 +127,7 @@ func (a *app) results(_ context.Context, c *command) error {
 }
 
 // listing returns a listing with the columns and the conditions that the flags set. If
-// shown is false, the listing does not have columns.
+// shown is false, the listing has no columns.
 func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
 	known := report.RowColumns(a.schema)
 	var errs diag.List
@@ -291,7 +291,10 @@ func (r *resultsRun) merge() error {
 			return out
 		}
 		hash, _ := rec.Value(runner.FromRecord, runner.NameHash)
-		start, _ := rec.Value(runner.FromRecord, runner.NameStart)
+		start, ok := rec.Value(runner.FromRecord, runner.NameStart)
+		if !ok {
+			start = string(line) // such a result is a duplicate only if the lines are equal
+		}
 		out = fmt.Appendf(out, "%q %q %q\n", hash, rec.Status, start)
 		return append(append(out, line...), '\n')
 	}, func(out []byte) error {

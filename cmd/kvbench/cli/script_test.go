@@ -110,9 +110,9 @@ const raceOptions = "atexit_sleep_ms=0"
 // take many seconds are skipped or try only some of their cases.
 func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
 
-// startsMany skips a test that starts hundreds of processes in short mode, because the race
-// detector, with which short mode is used, makes every start take much longer. Other tests
-// start the same kinds of processes.
+// In short mode, startsMany skips a test that starts hundreds of processes. Short mode is
+// used with the race detector, which makes every start take much longer. Other tests start
+// the same kinds of processes.
 func startsMany(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

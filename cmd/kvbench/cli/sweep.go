@@ -45,8 +45,8 @@ func sweepFlags() []*flagSpec {
 	}
 }
 
-// sweeps reports whether to print the plans as rows, because something has several
-// values or an option that applies only to rows is set.
+// sweeps reports whether to print the plans as rows. This is the case if something has
+// several values, or if an option that applies only to rows is set.
 func (c *command) sweeps(jobs []plan.Item) bool {
 	for _, name := range []string{"where", "sort", "top", "columns"} {
 		if c.set[name] {
@@ -352,8 +352,8 @@ func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 	}
 }
 
-// tell prints the limits that rows break, and warnings. It adds the reasons why points
-// have no row to errs, each reason only once.
+// tell prints the limits that rows break, and warnings. To errs, it adds the reasons why
+// points have no row, each reason only once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()

@@ -29,7 +29,7 @@ import (
 // These constants limit the number of runs and the time for each run.
 const (
 	leastRuns, mostRuns = 40, 250
-	runsShare           = 10 // by default, the search may run one in this many combinations
+	runsShare           = 10 // by default, the search may run 1/runsShare of the combinations
 	// A run may take slowRun times as long as the slowest successful run so far. However,
 	// a run always has at least 1/timeoutShare of the budget, limited to the range from
 	// leastTimeout to mostTimeout, because filling a large file may take much longer than
@@ -209,9 +209,9 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	return nil
 }
 
-// knobs reads the nixlbench flags that the user set. It returns the flags that have one
-// value. It stores the flags that have several values in t, for the search. It also takes
-// the link from the configuration.
+// knobs reads the nixlbench flags that the user set. It returns the flags with one value.
+// Flags with several values go to t.several, for the search. It also takes the link from
+// the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
@@ -541,7 +541,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 }
 
 // errSides is the error for a run whose processes would be on several machines.
-var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings come next")
+var errSides = errors.New("some of the run's processes would be on another machine, which would not know the next settings")
 
 // execute runs a plan and saves the result.
 func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner.Record, error) {
@@ -585,7 +585,7 @@ func (t *tuner) refusal(err error) tune.Outcome {
 	return tune.Refused
 }
 
-// judge returns the measurement and the outcome of a run. The string what describes both in words.
+// judge returns the measurement and the outcome of a run, and a description of both.
 func (t *tuner) judge(rec *runner.Record) (value float64, outcome tune.Outcome, what string) {
 	switch rec.Status {
 	case runner.OK:

@@ -59,7 +59,7 @@ func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 
 // tuneSurface is the surface from which the stand-in for nixlbench takes its bandwidths.
 type tuneSurface struct {
-	at   map[string]float64 // by the values of the settings
+	at   map[string]float64 // keyed by the values of the settings
 	best float64            // the largest bandwidth that can be trusted
 }
 
@@ -100,9 +100,9 @@ func (s tuneSurface) of(settings map[string]any) float64 {
 	return s.at[fmt.Sprint(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), " ", settings["posix_api_type"], " ", n("posix_kernel_queue_size"))]
 }
 
-// TestTuneSeeds checks that tune comes within 5% of the best bandwidth with a tenth of
-// the runs that the whole grid needs, although some runs fail, and that it never chooses
-// a suspect result. With KVBENCH_FULL, it tries 20 seeds.
+// TestTuneSeeds checks that tune comes within 5% of the best bandwidth with a tenth of the
+// runs that the whole grid needs, even though some runs fail, and that it never chooses a
+// suspect result. With KVBENCH_FULL, it tries 20 seeds.
 func TestTuneSeeds(t *testing.T) {
 	startsMany(t)
 	t.Parallel()

@@ -38,7 +38,7 @@ func (a *app) isField(name string) bool {
 	return slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 }
 
-// onlyQuantities returns the names that are names of quantities.
+// onlyQuantities returns only the names that belong to quantities.
 func (a *app) onlyQuantities(names []string) []string {
 	all := quantitiesOf(a.schema)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
@@ -113,7 +113,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 			d.WithHint("%sit has an effect with %s", what, strings.Join(u.With, " or "))
 		}
 		if len(u.Kinds) > 0 {
-			d.WithHint("%sin the %s accounting, layers of kind %s depend on it", what, schema.AccountingRank, strings.Join(u.Kinds, ", "))
+			d.WithHint("%sin %s accounting, layers of kind %s depend on it", what, schema.AccountingRank, strings.Join(u.Kinds, ", "))
 		}
 		for _, accounting := range schema.Keys(u.Elsewhere) {
 			d.WithHint("%sthe %s accounting of %s depends on it", what, accounting, few(u.Elsewhere[accounting]))

@@ -114,7 +114,7 @@ func TestVetOwn(t *testing.T) {
 }
 
 // TestVetMany checks more architectures than vet keeps in memory at a time. Some of them
-// import the schema, one is wrong, and there are models of the first two.
+// import the schema, one is wrong, and the first two have models.
 func TestVetMany(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

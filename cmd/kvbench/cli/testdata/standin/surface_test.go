@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// The values of the settings for which the surface is defined.
+// The surface is defined for these values of the settings.
 var (
 	surfaceBatches = []int64{1, 4, 16, 64}
 	surfaceThreads = []int64{1, 2, 4, 8, 16, 32}
