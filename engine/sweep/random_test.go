@@ -81,7 +81,7 @@ func (r row) number(column string) int {
 // made separately for each point. With KVBENCH_FULL, every run tries other sweeps. To try a
 // sweep again, set KVBENCH_SEED.
 func TestRandomSweeps(t *testing.T) {
-	workers, seed, most, limit := 1, uint64(1), 30, time.Hour
+	workers, seed, most, limit := 1, uint64(248), 30, time.Hour
 	if os.Getenv("KVBENCH_FULL") != "" {
 		workers, seed, most, limit = runtime.GOMAXPROCS(0), rand.Uint64N(1e9), math.MaxInt, 35*time.Second
 	}
@@ -147,18 +147,22 @@ func (r *randomizer) sweep() *randomSweep {
 		one.flags = map[string]string{"backend": pick(r, 1, []string{"GDS", "POSIX", "UCX"})[0]}
 	}
 
-	axes, n := 1+r.IntN(4), 2+r.IntN(12)
+	n := 2 + r.IntN(12) // about as many fields have one value
 	if r.oneIn(4) {
 		n = len(r.schema.Fields)
 	}
+	names := []string{"tp_size", "isl", "osl", "num_requests", "page_size", "decode_tp_size"} // these are more likely
+	for _, f := range r.schema.Fields {
+		names = append(names, f.Var)
+	}
+	axes := pick(r, 1+r.IntN(5), names)
 	for i := range r.schema.Fields {
 		f := &r.schema.Fields[i]
-		if one.values[f.Var] != nil || f.Transfer && !decodes || f.Needs != "" && slices.Contains(accountings, schema.AccountingModel) || r.IntN(len(r.schema.Fields)) >= n {
-			continue
-		}
-		several := axes > 0 && f.Flag != "" && (r.IntN(n) < 4 || f.Var == "isl" && r.oneIn(2))
-		if (one.set(f, several) || one.set(f, several) || one.set(f, several)) && several {
-			axes--
+		several := slices.Contains(axes, f.Var) && f.Flag != ""
+		switch {
+		case one.values[f.Var] != nil || f.Transfer && !decodes || f.Needs != "" && slices.Contains(accountings, schema.AccountingModel):
+		case several || r.IntN(len(r.schema.Fields)) < n:
+			_ = one.set(f, several) || one.set(f, several) || one.set(f, several)
 		}
 	}
 	return one
