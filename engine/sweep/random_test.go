@@ -56,7 +56,7 @@ type randomizer struct {
 // formulas.
 type fieldValues map[string][]string
 
-// randomSweep is a random sweep.
+// randomSweep is a random sweep of one or two models.
 type randomSweep struct {
 	*randomizer
 	models    []*model.Model
@@ -147,11 +147,11 @@ func (r *randomizer) sweep() *randomSweep {
 		one.flags = map[string]string{"backend": pick(r, 1, []string{"GDS", "POSIX", "UCX"})[0]}
 	}
 
-	n := 2 + r.IntN(12) // about as many fields have one value
+	n := 2 + r.IntN(12) // about how many fields get one value
 	if r.oneIn(4) {
 		n = len(r.schema.Fields)
 	}
-	names := []string{"tp_size", "isl", "osl", "num_requests", "page_size", "decode_tp_size"} // these are more likely
+	names := []string{"tp_size", "isl", "osl", "num_requests", "page_size", "decode_tp_size"} // likelier axes than others
 	for _, f := range r.schema.Fields {
 		names = append(names, f.Var)
 	}
@@ -162,7 +162,8 @@ func (r *randomizer) sweep() *randomSweep {
 		switch {
 		case one.values[f.Var] != nil || f.Transfer && !decodes || f.Needs != "" && slices.Contains(accountings, schema.AccountingModel):
 		case several || r.IntN(len(r.schema.Fields)) < n:
-			_ = one.set(f, several) || one.set(f, several) || one.set(f, several)
+			for tries := 3; tries > 0 && !one.set(f, several); tries-- {
+			}
 		}
 	}
 	return one
@@ -198,7 +199,7 @@ func (one *randomSweep) known(f *schema.Field) []string {
 	case f.Var == schema.EngineReleaseVar && len(one.values["engine"]) > 1:
 		return nil
 	case f.Var == schema.EngineReleaseVar:
-		return append(one.schema.Cache.Get().Releases[one.values["engine"][0]], "auto")
+		return slices.Concat(one.schema.Cache.Get().Releases[one.values["engine"][0]], []string{"auto"})
 	case f.Comma:
 		return one.splits(f)
 	case f.Type.Kinds == schema.KindBool:
