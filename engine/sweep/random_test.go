@@ -81,6 +81,7 @@ func (r row) number(column string) int {
 // made separately for each point. With KVBENCH_FULL, every run tries other sweeps. To try a
 // sweep again, set KVBENCH_SEED.
 func TestRandomSweeps(t *testing.T) {
+	// The sweeps from this seed on find many kinds of faults quickly.
 	workers, seed, most, limit := 1, uint64(537), 45, time.Hour
 	if os.Getenv("KVBENCH_FULL") != "" {
 		workers, seed, most, limit = runtime.GOMAXPROCS(0), rand.Uint64N(1e9), math.MaxInt, 35*time.Second
