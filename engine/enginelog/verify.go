@@ -396,11 +396,11 @@ func (v *verifier) possibleCause(f *Finding) string {
 	return ""
 }
 
-// explain explains why numbers are unequal. It looks for configurations with which they would
-// be equal, and prefers a configuration that does not make other numbers unequal. If there is
-// none, it uses, in this order: a possible cause that cannot be confirmed, a configuration
-// that makes other numbers unequal, or a configuration that makes the numbers equal only if
-// the engine also computed the logged number in another way.
+// explain explains why numbers are unequal. It looks for configurations that would make
+// them equal, and prefers a configuration that does not make other numbers unequal. If
+// there is none, it uses, in this order: a possible cause that cannot be confirmed, a
+// configuration that makes other numbers unequal, or a configuration that makes the
+// numbers equal only if the engine also computed the logged number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {

@@ -124,7 +124,7 @@ type Batch struct {
 // cell is a cell of a matrix: a row and a column.
 type cell struct{ source, destination int32 }
 
-// value is a cell and its number of bytes.
+// value is a cell and the number of bytes in it.
 type value struct {
 	cell
 	bytes int64

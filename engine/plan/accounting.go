@@ -289,7 +289,8 @@ func NotOfRanks(cfg *config.Config) error {
 		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
-// transferWord is how messages describe the origin of the values that [ForTransfer] sets.
+// transferWord is the word that messages use for the origin of the values that
+// [ForTransfer] sets.
 const transferWord = "transfer"
 
 // Transfers reports whether a configuration sets a field that exists only for transfers. If

@@ -101,7 +101,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			return nil, l.notSelected(req, layer, selected)
 		}
 		if !found {
-			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s (%s)", layer, l.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	if err := l.overlapping(req, both); err != nil {

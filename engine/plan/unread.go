@@ -18,7 +18,8 @@ type Shown struct {
 	Names []string
 	// Flags reports whether the nixlbench command and its limits are shown.
 	Flags bool
-	// Bytes reports whether only the bytes of I/Os are shown, not their number and sizes.
+	// Bytes reports whether only the total size of the I/Os is shown, not their number and
+	// sizes.
 	Bytes bool
 	// Runs reports whether kvbench runs the nixlbench command, which sets more flags.
 	Runs bool
@@ -36,8 +37,8 @@ type Unread struct {
 	// Other is the name of the other accounting, if plans in that accounting depend on the
 	// field.
 	Other string
-	// Kinds are layer kinds that the model does not have and that depend on the field in
-	// rank accounting.
+	// Kinds lists layer kinds that depend on the field in rank accounting but that the model
+	// does not have.
 	Kinds []string
 	// If this architecture never depends on the field, Elsewhere lists other architectures
 	// that do, keyed by accounting.
@@ -335,7 +336,7 @@ func (r *unread) tracerFor(req *Request) (*tracer, string) {
 // present returns a function that reports whether to follow a formula for a request. In
 // tables indexed by group or kind, it accepts only the entries for the model's groups and
 // kinds. In tables indexed by a field, it accepts only the entries for the field's values
-// in the request. For requests with the same key, it accepts the same formulas.
+// in the request. Requests with the same key accept the same formulas.
 func (r *unread) present(req *Request) (follow func(name string) bool, key string) {
 	ofLayers, key := r.presentLayers(req)
 	chosen := r.chosen(req)
@@ -357,7 +358,7 @@ func (r *unread) present(req *Request) (follow func(name string) bool, key strin
 	}, key
 }
 
-// givenIn reports whether all of a request's values of a field count as set.
+// givenIn reports whether all of a request's values for a field count as set.
 func (r *unread) givenIn(req *Request, field string) bool {
 	for _, a := range req.Config.Axes {
 		if a.Field.Var == field {

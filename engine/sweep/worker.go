@@ -149,8 +149,8 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 	}
 }
 
-// layered writes the rows of a point with values computed from layers: one for each
-// of its plans.
+// layered writes the rows of a point that has values computed from layers. Each of its
+// plans has one row.
 func (wk *worker) layered(v *variant, point uint64) {
 	requests, warnings, err := v.points.Expand(v.req, wk.digits)
 	if err != nil {
