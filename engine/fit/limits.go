@@ -230,8 +230,8 @@ func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[str
 	return values, broken
 }
 
-// least sets flags to the smallest values that fit. It changes only flags for which the
-// data defines such a value and that the user did not set.
+// least sets flags to the smallest values that fit. It changes only flags that the user
+// did not set and for which the data defines such a value.
 func (r *Fitter) least(req *Request, values map[string]Value) {
 	r.Apply(req, values)
 	for _, name := range schema.Keys(r.bench.Least) {

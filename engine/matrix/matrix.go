@@ -66,7 +66,7 @@ func (w *World) Fill(size, prefill, decode int) error {
 	w.Prefill.Workers, w.Decode.Workers = max(prefill, 1), max(decode, 1)
 	switch n := w.Size(); {
 	case size > 0 && n != size:
-		return fmt.Errorf("cannot divide %d ranks into prefill workers of size %d and decode workers of size %d: with %d prefill and %d decode, the number of ranks is %d",
+		return fmt.Errorf("cannot divide %d ranks into prefill workers of size %d and decode workers of size %d: %d prefill and %d decode workers have %d ranks",
 			size, p, d, w.Prefill.Workers, w.Decode.Workers, n)
 	case n > MaxWorld:
 		return fmt.Errorf("%d ranks are too many: expected at most %d", n, MaxWorld)

@@ -109,7 +109,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	}
 	word, sign := "sum", " + "
 	if f.Fold.Fold == schema.FoldMax {
-		word, sign = "greatest", ", "
+		word, sign = "maximum", ", "
 	}
 	s.Formula = fmt.Sprintf("%s of %s over %s", word, f.Of.Text, where)
 	s.Origin = f.Of.Pos.String()

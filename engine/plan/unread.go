@@ -21,7 +21,7 @@ type Shown struct {
 	// Bytes reports whether only the total size of the I/Os is shown, not their number and
 	// sizes.
 	Bytes bool
-	// Runs reports whether kvbench runs the nixlbench command, which sets more flags.
+	// Runs reports whether kvbench runs the nixlbench command. A run sets additional flags.
 	Runs bool
 }
 
@@ -211,8 +211,8 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 }
 
 // alternatives returns the other fields that accept the same value and that the plan
-// depends on. It omits fields that accept the value only by chance, because their other
-// values differ.
+// depends on. It omits fields whose other values differ, because they accept this value
+// only by chance.
 func (r *unread) alternatives(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {

@@ -308,8 +308,8 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 const individually = "individually"
 
 // fitted adjusts flags to meet the limits, one limit at a time, as package fit does. If
-// that is not possible, it returns the kind of the error. If a fix sets a string, it cannot
-// evaluate limits on arguments; in that case, it returns [individually].
+// that is not possible, it returns the kind of the error. If a fix sets a string, fitted
+// cannot evaluate limits on arguments, so it returns [individually].
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)

@@ -90,8 +90,8 @@ func (s side) stageOf(layer int, engine string, layers int) int {
 	}
 }
 
-// held returns which bytes of size bytes a rank holds if each of the ranks holds n of
-// them. Ranks with copies of the same bytes follow each other.
+// held returns the range of bytes that a rank holds if there are size bytes in all and
+// each rank holds n of them. Ranks with copies of the same bytes have consecutive numbers.
 func held(rank, ranks int, n, size int64) (begin, end int64) {
 	copies := n * int64(ranks) / size
 	begin = int64(rank) / copies * n
@@ -261,8 +261,8 @@ type piece struct {
 	group, part string
 }
 
-// stored describes a piece on one rank: the bytes of a page or, if the piece is not divided
-// into pages, of a request.
+// stored describes a piece on one rank: the bytes per page or, if the piece is not divided
+// into pages, per request.
 type stored struct {
 	kind, per    string
 	bytes, pages int64
@@ -332,7 +332,7 @@ func (m *trial) pieces(page int64) (pieces map[shared]int64, certain bool) {
 	return pieces, certain
 }
 
-// pagesOf returns the number of pages that a request has of a piece.
+// pagesOf returns the number of pages that a request uses for a piece.
 func (m *trial) pagesOf(p piece, s stored, page int64) int64 {
 	if s.per != "token" {
 		return s.pages
