@@ -157,8 +157,9 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings that would meet a limit. It omits flags that the release does
-// not have, values that a flag cannot have, and values that are already set.
+// mends returns the settings that would make the plan meet a limit. It omits flags that
+// the release does not have, values that a flag cannot have, and values that are already
+// set.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, fix := range r.FixesOf(l) {

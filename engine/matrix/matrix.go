@@ -29,8 +29,8 @@ type Side struct {
 	Ranks, Groups int
 }
 
-// AtOnce returns the number of requests that the side serves at the same time if each of
-// its groups serves one.
+// AtOnce returns the number of requests that the side can serve at the same time, one per
+// group.
 func (s Side) AtOnce() int64 { return int64(s.Workers * s.Groups) }
 
 // pick returns the worker and group that serve a request. Requests go to the workers in

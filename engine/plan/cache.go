@@ -253,7 +253,7 @@ func (ds *declarations) declareCache() error {
 	return nil
 }
 
-// servedAs returns the formula for the name under which engines serve the model.
+// servedAs returns the formula for the name that engines serve the model under.
 func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}

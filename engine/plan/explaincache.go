@@ -159,8 +159,8 @@ func byText(f *fold) string {
 	return strings.Join(texts, ", ")
 }
 
-// groupStep explains a value of the layers in a cell. n says how many of the cell's layers
-// are counted.
+// groupStep explains a value of the layers in a cell. n is the number of the cell's layers
+// that are counted.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
 	outer := x.at
 	x.at = c

@@ -112,8 +112,8 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	return cells, nil
 }
 
-// selected returns the name of the group to which the architecture's select formula assigns
-// the current layer, or "" if there is no such formula.
+// selected returns the name of the group that the architecture's select formula assigns
+// the current layer to, or "" if there is no such formula.
 func (l *Layers) selected() (string, error) {
 	ref, ok := l.prog.Ref(selectName)
 	if !ok {

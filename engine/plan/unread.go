@@ -59,7 +59,7 @@ type Unread struct {
 // Unread returns the values that the user set in a request but that do not affect what is
 // shown. Files are usually shared by several commands, so Unread returns a value from a
 // file only if no output at all depends on the value and if the value differs from the one
-// that would apply without it.
+// that would apply if the field were not set.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	if p.unread.areVisible(p.unread.given(req), req, shown) {
 		return nil
@@ -199,8 +199,8 @@ func (r *unread) quantities() []string {
 	return names
 }
 
-// harmless reports whether a value equals the one that would apply without it: the value of
-// a field in u.Instead or, if u.Instead is empty, the default.
+// harmless reports whether a value equals the one that would apply if the field were not
+// set: the value of a field in u.Instead or, if u.Instead is empty, the default.
 func (r *unread) harmless(req *Request, u *Unread) bool {
 	for _, f := range u.Instead {
 		if req.Config.Values[f.Var].Text() == u.Value.Text() {
