@@ -174,7 +174,7 @@ func TestConservation(t *testing.T) {
 }
 
 // conserves checks a transfer. It returns "refused" if the engine rejects the transfer, or
-// else a word for what is known about the bytes.
+// else a word that says how well the bytes are known.
 func (m *trial) conserves() string {
 	flags := fmt.Sprintf("%s isl=%d num_requests=%d %s%s%s", m.flags, m.isl, m.num, m.more, m.from.flags("", m.layers), m.to.flags("decode_", m.layers))
 	p, req := m.request(m, m.name, flags, plan.Use{Rank: true, Detail: true, Transfer: true, Slowest: true}) // as the command does
