@@ -307,7 +307,7 @@ func TestRankRefused(t *testing.T) {
 }
 
 // TestStagesAddUp checks, for random engines and layers, that each layer is in exactly one
-// stage: the bytes of the stages must add up to the bytes per token and per request.
+// stage, so that the bytes of the stages add up to the bytes per token and per request.
 func TestStagesAddUp(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))
