@@ -75,8 +75,8 @@ func workDir() string {
 	return dir
 }
 
-// Collect completes the record of every point that has logs and passes the point's entry to
-// the callback, in the order of the manifest. If l contains all logs of the job, Collect
+// Collect completes the record of every point that has logs, in the order of the manifest,
+// and passes the point's entry to the callback. If l contains all logs of the job, Collect
 // returns the IDs of the points without logs. If a point was run several times, Collect
 // uses its last run.
 func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
