@@ -57,9 +57,9 @@ func surface(n int) []measuredPoint {
 
 // writePoints writes the points to a results file like those of kvbench profile. As in the
 // output of nixlbench, the average latency is the latency of an I/O, and a request's time
-// consists of posting, transferring and a thousandth of its preparation, because a request
-// is prepared only once for its 1,000 iterations. With AIO, the I/O is performed while it
-// is posted.
+// is the sum of its posting time, its transfer time and a thousandth of its preparation
+// time, because a request is prepared only once for its 1,000 iterations. With AIO, the
+// I/O is performed while it is posted.
 func writePoints(t testing.TB, name string, points []measuredPoint) {
 	t.Helper()
 	dir := t.TempDir()
