@@ -232,10 +232,11 @@ func within(a, b []string) bool {
 }
 
 // otherWith returns the name of the architecture's other accounting if plans in that
-// accounting depend on a field. Otherwise, it returns "".
+// accounting depend on a field. Otherwise, and for transfers, which need rank accounting, it
+// returns "".
 func (r *unread) otherWith(req *Request, field string) string {
 	other := r.otherAccounting()
-	if other == nil || !other.dependencies(req).reads(field) {
+	if other == nil || r.OfTransfers() || !other.dependencies(req).reads(field) {
 		return ""
 	}
 	return other.accounting()
@@ -278,6 +279,9 @@ func (r *unread) elsewhereWith(field string) map[string][]string {
 			continue
 		}
 		for _, rank := range []bool{false, true} {
+			if r.transfers && !rank { // transfers need rank accounting
+				continue
+			}
 			other, err := Compile(r.schema, r.release, arch, Use{Rank: rank, Detail: true, Transfer: r.transfers, Slowest: r.slowest})
 			if err == nil && other.tracer(everything).dependencies().reads(field) {
 				all[other.accounting()] = append(all[other.accounting()], arch.Name)

@@ -107,6 +107,9 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 			d.WithHint("%s%s", what, meant)
 		}
 		for _, f := range u.Instead {
+			if _, set := j.Config.Values[f.Var]; !set {
+				continue // a field that follows another one, which has a hint of its own
+			}
 			d.WithHint("%s%s", what, insteadText(j, u, f))
 		}
 		if len(u.With) > 0 {
