@@ -126,7 +126,7 @@ var owners = map[string][]string{
 	"github.com/peterbourgon/ff/v3": {"kvbench/cmd/kvbench/cli"},
 }
 
-// TestImports checks that imports comply with layers and owners.
+// TestImports checks that imports follow the rules in layers and owners.
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "kvbench/engine/...", "kvbench/cmd/...").Output()
 	if err != nil {

@@ -40,9 +40,9 @@ func build(b *testing.B, name, what string) string {
 	return bin
 }
 
-// copies copies a program several times and returns the paths of the copies. A program
-// may be up to a tenth slower or faster depending on where in memory the system caches
-// its file. The median over several copies evens this out.
+// copies makes several copies of a program and returns their paths. A program may be up
+// to a tenth slower or faster depending on where in memory the system caches its file. The
+// median over several copies evens this out.
 func copies(b *testing.B, bin string) []string {
 	paths := make([]string, 7)
 	for i := range paths {

@@ -17,8 +17,8 @@ type queue interface {
 	close()
 }
 
-// newQueue returns a queue of the given kind. The data lists the kinds of queues for each
-// interface.
+// newQueue returns a queue of the given kind. The kinds of queues for each interface are
+// defined in the data.
 func newQueue(kind string, w *worker) (queue, error) {
 	switch inFlight := max(1, min(w.batch, w.of.queue, maxQueue)); kind {
 	case "threads":
@@ -60,7 +60,7 @@ func newThreads(w *worker, inFlight int64) *threads {
 		t.start = append(t.start, start)
 		go func() {
 			for range start {
-				t.some()
+				t.work()
 				t.left.Done()
 			}
 		}()
@@ -79,7 +79,7 @@ func (t *threads) post() error {
 
 func (t *threads) wait() error {
 	if t.start == nil {
-		t.some()
+		t.work()
 	}
 	t.left.Wait()
 	if err := t.failed.Load(); err != nil {
@@ -94,9 +94,9 @@ func (t *threads) close() {
 	}
 }
 
-// some transfers blocks of the batch that no other goroutine has started, until there are
-// no such blocks left.
-func (t *threads) some() {
+// work transfers blocks of the batch that no other goroutine has started, until no such
+// blocks are left.
+func (t *threads) work() {
 	for i := t.next.Add(1) - 1; i < t.of.batch; i = t.next.Add(1) - 1 {
 		if err := t.of.transfer(i, 0); err != nil {
 			t.failed.CompareAndSwap(nil, &err)

@@ -13,8 +13,8 @@ import (
 
 var apis = []string{"AIO", "POSIXAIO", "URING"}
 
-// hook calls do when the heading of the table is written, which is after the file has
-// been opened and before its I/O begins.
+// hook calls the function do when the heading of the table is written, which is after the
+// file has been opened and before its I/O begins.
 type hook struct {
 	bytes.Buffer
 	do func()
@@ -27,8 +27,8 @@ func (h *hook) Write(text []byte) (int, error) {
 	return h.Buffer.Write(text)
 }
 
-// needs skips a test if the system refuses an interface, as container engines do.
-func needs(t *testing.T, api string) {
+// skipIfRefused skips a test if the system refuses an interface, as container engines do.
+func skipIfRefused(t *testing.T, api string) {
 	t.Helper()
 	dir := t.TempDir()
 	out, err := try(t, small(dir, "--posix_api_type", api)...)
@@ -42,7 +42,7 @@ func needs(t *testing.T, api string) {
 func TestQueues(t *testing.T) {
 	for _, api := range apis {
 		t.Run(api, func(t *testing.T) {
-			needs(t, api)
+			skipIfRefused(t, api)
 			dir := t.TempDir()
 			file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
 			before := descriptors(t)
@@ -91,7 +91,7 @@ func descriptors(t *testing.T) int {
 func TestShort(t *testing.T) {
 	for _, api := range apis {
 		t.Run(api, func(t *testing.T) {
-			needs(t, api)
+			skipIfRefused(t, api)
 			dir := t.TempDir()
 			file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
 			for size, want := range map[int64]string{

@@ -141,7 +141,8 @@ func (q *ring) reap(least int64, ended func(i, result int64)) error {
 	return nil
 }
 
-// enter submits n entries, or waits until there are at least the given number of events.
+// enter submits n entries, or waits until at least the given number of events are
+// available.
 func (q *ring) enter(n, events int64) (int64, error) {
 	flags := uintptr(0)
 	if events > 0 {

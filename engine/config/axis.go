@@ -288,8 +288,8 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 }
 
 // wordRange reads a range that ends in a word that the field's unit defines, such as
-// 1..all. Such a range contains only its two ends, because no step leads to a word.
-// wordRange returns nil for other ranges.
+// 1..all. Such a range contains only its two ends, because there are no
+// steps between a number and a word. wordRange returns nil for other ranges.
 func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	from, to, _ := strings.Cut(text, "..")
 	word := func(text string) bool {

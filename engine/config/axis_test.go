@@ -174,7 +174,7 @@ func TestSweepSection(t *testing.T) {
 		"sweep:\n  tp: [1, 1]\n":                         "b.yaml:2:11: sweep.tp: 1 is given twice",
 		"sweep:\n  tp: 1..2\n":                           `b.yaml:2:7: sweep.tp: the range "1..2" has no step`,
 		"strategy: {tp_size: 2}\nsweep:\n  tp: [1, 2]\n": "b.yaml:3:8: sweep.tp: strategy.tp_size already has a value, at b.yaml:1:21",
-		"sweep:\n  access_pattern: [block, 3]\n":         "b.yaml:2:27: system.access_pattern: 3 is not allowed: expected a string that is not empty",
+		"sweep:\n  access_pattern: [block, 3]\n":         "b.yaml:2:27: system.access_pattern: 3 is not allowed: expected a non-empty string",
 	} {
 		_, err := read("b.yaml", text)
 		got := ""

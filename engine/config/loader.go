@@ -71,7 +71,7 @@ type Config struct {
 
 // Config reads a configuration file, applies preset and then the overrides, and validates
 // the result. If file is empty, it reads no file. command is the name of the command that
-// the preset comes from. Errors point to the place in the file or name the flag.
+// the preset comes from. Errors contain the position in the file or the name of the flag.
 func (l *Loader) Config(file string, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	if file == "" {
 		return l.config(file, &data.Document{}, preset, command, overrides)
@@ -302,9 +302,9 @@ func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	return plain
 }
 
-// readTexts converts numbers with a unit suffix, and words in a different case. It also
-// removes some invalid numbers and returns errors about them that are more specific than
-// those of the schema check.
+// readTexts converts numbers with a unit suffix to plain numbers, and known words to the
+// case in which the schema lists them. It also removes some invalid numbers and returns
+// errors about them that are more specific than those of the schema check.
 func (l *Loader) readTexts(d *data.Document) error {
 	var errs diag.List
 	kept := d.Leaves[:0]

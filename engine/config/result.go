@@ -127,9 +127,9 @@ func (c *checker) check(s *schema.Type, line []byte) {
 	}
 }
 
-// wrong records a problem with the value at the current path. If name is not empty, the
+// addAt records a problem with the value at the current path. If name is not empty, the
 // problem is with the field of that name in the value.
-func (c *checker) wrong(name, hint, format string, args ...any) {
+func (c *checker) addAt(name, hint, format string, args ...any) {
 	if c.full() {
 		c.count++
 		return
@@ -174,7 +174,7 @@ func (c *checker) value(s *schema.Type) {
 		if s.TakesJSON(text) {
 			return
 		}
-		c.wrong("", "", "%s is not allowed: expected %s", shownJSON(text), s)
+		c.addAt("", "", "%s is not allowed: expected %s", shownJSON(text), s)
 	}
 }
 
@@ -195,13 +195,13 @@ func (c *checker) object(s *schema.Type) {
 			if !c.full() && len(name) <= maxName {
 				hint = diag.DidYouMean(string(name), s.Known)
 			}
-			c.wrong(string(name), hint, "field not allowed")
+			c.addAt(string(name), hint, "field not allowed")
 			return
 		default:
-			twice = c.again(name, object)
+			twice = c.seenBefore(name, object)
 		}
 		if twice {
-			c.wrong(string(name), "", "given twice")
+			c.addAt(string(name), "", "given twice")
 		}
 		c.path = append(c.path, step{name: name})
 		c.value(value)
@@ -212,7 +212,7 @@ func (c *checker) object(s *schema.Type) {
 	}
 	for _, name := range s.Known {
 		if m := s.Members[name]; m.Required && seen&m.Bit == 0 {
-			c.wrong(name, "", "field is required but not present")
+			c.addAt(name, "", "field is required but not present")
 		}
 	}
 }
@@ -222,9 +222,9 @@ const (
 	maxNames = 10_000 // maximum number of names remembered to find duplicates
 )
 
-// again records that an object contains a name, and reports whether the name was already
-// recorded for the object.
-func (c *checker) again(name []byte, object int) bool {
+// seenBefore records that an object contains a name, and reports whether that was already
+// recorded.
+func (c *checker) seenBefore(name []byte, object int) bool {
 	if had := c.names[string(name)]; had != nil {
 		was := *had
 		*had = object

@@ -238,8 +238,8 @@ func checkCUEText(name string, data []byte) error {
 	}
 }
 
-// within returns an error if the value is too large to check quickly.
-func (v *Value) within(file string, most limits, n *int) error {
+// checkSize returns an error if the value is too large to check quickly.
+func (v *Value) checkSize(file string, most limits, n *int) error {
 	if *n++; *n > most.values {
 		return tooMany(file, most.values)
 	}
@@ -250,12 +250,12 @@ func (v *Value) within(file string, most limits, n *int) error {
 		return tooWide(v.Pos, "mapping", len(v.Fields), most.mapping)
 	}
 	for i := range v.Fields {
-		if err := v.Fields[i].within(file, most, n); err != nil {
+		if err := v.Fields[i].checkSize(file, most, n); err != nil {
 			return err
 		}
 	}
 	for i := range v.Items {
-		if err := v.Items[i].within(file, most, n); err != nil {
+		if err := v.Items[i].checkSize(file, most, n); err != nil {
 			return err
 		}
 	}

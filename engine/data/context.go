@@ -6,7 +6,8 @@ import (
 	"cuelang.org/go/cue"
 
 	// This is the only package in CUE's standard library that kvbench's own CUE
-	// files import. Users' files cannot import any.
+	// files import. Users' files cannot import standard
+	// packages.
 	_ "cuelang.org/go/pkg/strings"
 )
 

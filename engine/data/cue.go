@@ -297,7 +297,8 @@ func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 	return ParseCUE(name, text)
 }
 
-// Bundled reads a CUE file from a file system. shown is the name of the file in messages.
+// Bundled reads a CUE file from a file system. The argument shown is the file's name in
+// messages.
 func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	f, err := r.parseBundled(files, name, shown)
 	if err != nil {

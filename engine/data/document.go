@@ -23,7 +23,7 @@ type Leaf struct {
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant lists the keys that unknown keys in the file were most likely meant to be. Such
+	// Meant lists the keys that unknown keys in the file are probably misspellings of. Such
 	// keys are not reported as missing.
 	Meant []string
 	// Sections contains the positions of the keys that contain other keys.
@@ -33,7 +33,7 @@ type Document struct {
 // Flat returns the leaves of a mapping.
 func Flat(file string, root *Value) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
-	if err := root.within(file, dataLimits, new(int)); err != nil {
+	if err := root.checkSize(file, dataLimits, new(int)); err != nil {
 		return nil, err
 	}
 	return d, d.flatten("", root)
@@ -85,7 +85,7 @@ func DocumentOf(file string, t *Tree) (*Document, error) {
 }
 
 // PartOf is like [DocumentOf], but returns only the fields that the file itself defines.
-// says reports whether the file defines the field with the given name.
+// The says function reports whether the file defines the field with the given name.
 func PartOf(file string, t *Tree, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	fields, err := t.Struct(file)

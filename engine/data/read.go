@@ -23,7 +23,7 @@ import (
 const MaxFile = 1 << 20
 
 // limit returns the maximum size of the named file. Hugging Face configurations
-// may be larger, because some list the modules of every layer.
+// may be larger, because some of them list the modules of every layer.
 func limit(name string) int {
 	if IsJSON(name) {
 		return hub.MaxFile
@@ -108,7 +108,7 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 		return nil, d
 	}
 	if IsJSON(name) {
-		return &root, twice(name, &root)
+		return &root, checkDuplicates(name, &root)
 	}
 	keepWritten(strings.Split(string(text), "\n"), &root)
 	return &root, nil
@@ -191,9 +191,9 @@ func extractYAML(name string, data []byte) (f *ast.File, err error) {
 	return f, err
 }
 
-// twice returns an error if a name occurs more than once in a mapping. JSON's grammar
-// allows this.
-func twice(file string, root *Value) error {
+// checkDuplicates returns an error if a name occurs more than once in a mapping. JSON's
+// grammar allows this.
+func checkDuplicates(file string, root *Value) error {
 	var errs diag.List
 	more := 0
 	var look func(v *Value)
@@ -314,7 +314,7 @@ func syntaxError(err error, name string) error {
 		if hint := syntaxHints[d.Msg]; hint != "" {
 			d.WithHint("%s", hint)
 		} else if strings.HasPrefix(d.Msg, "expected label or ':'") {
-			d.WithHint("a : is missing before it")
+			d.WithHint("a colon is missing before it")
 		}
 	}
 	return err

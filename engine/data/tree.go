@@ -83,7 +83,7 @@ func (t *Tree) Field(name string) *Tree {
 	return nil
 }
 
-// Item returns the item of a list at index i, or nil. t may be nil.
+// Item returns the item at index i of a list, or nil. t may be nil.
 func (t *Tree) Item(i int) *Tree {
 	if t == nil || i >= len(t.Items) {
 		return nil

@@ -53,7 +53,7 @@ type Field struct {
 	Value
 }
 
-// Of converts an expression in a file to a value.
+// Of returns the [Value] for an expression in a file.
 func Of(file string, expr ast.Expr) Value {
 	if expr == nil {
 		return Value{Kind: Other}

@@ -201,7 +201,7 @@ func (log *Log) setField(l *line, name string, f *Found) {
 	if words := l.Words[name]; words != nil {
 		word, ok := words[text]
 		if !ok {
-			log.Notes = append(log.Notes, diag.Notef(f.At, "unknown value %q of %s: ignored", text, name))
+			log.Notes = append(log.Notes, diag.Notef(f.At, "unknown value %q for %s: ignored", text, name))
 		}
 		if word == "" {
 			return

@@ -24,7 +24,8 @@ func read(t *testing.T, s *schema.Schema, text io.Reader) (*enginelog.Log, error
 }
 
 // TestExamples checks that every line in the data has an example, that its pattern finds
-// the expected text there, and that its groups are values or configuration fields.
+// the expected text in the example, and that its groups are values or configuration
+// fields.
 func TestExamples(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -134,7 +135,7 @@ func TestUnits(t *testing.T) {
 		{"Allocate 69524783104 bytes for k/v cache.", "memory", formula.Int(69524783104), formula.Int(0)},
 		{"GPU KV cache size: 1,626,949 tokens", "tokens", formula.Int(1626949), formula.Int(0)},
 		{"Maximum concurrency for 262,144 tokens per request: 2.39x", "concurrency", frac(239, 100), frac(1, 200)},
-		// the engine omits the zero of 70.0
+		// the engine rounds to three decimals but omits trailing zeros: 70.0, not 70.000
 		{"Num successful transfers=1, Avg MB per transfer=70.0, x, Avg number of descriptors=56.0 KV Transfer metrics:", "transfer_bytes", formula.Int(70 << 20), frac(1<<20, 2000)},
 		{"Stored 31 out of total 31 tokens. size: 0.0040 gb", "stored_bytes", frac(40*gib, 10000), frac(gib, 20000)},
 		{"KV Cache is allocated. #tokens: 975424, KV size: 43.67 GB", "kv_bytes", frac(4367*gib, 100), frac(gib, 200)},
@@ -194,7 +195,7 @@ func TestBounds(t *testing.T) {
 }
 
 // TestEngineOfLog checks that a log belongs to the engine with the most kinds of lines, and
-// which release the logged version maps to.
+// checks which release the logged version maps to.
 func TestEngineOfLog(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -37,7 +37,7 @@ type Finding struct {
 	// Steps lists the values from which the number was computed, beginning with the number
 	// itself.
 	Steps []Step
-	// Why is the likely cause of a difference, or "".
+	// Why contains the likely cause of a difference, or is empty.
 	Why string
 
 	check int               // the index of the check
@@ -89,7 +89,7 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.
 	out.Findings = v.findings()
 	for i := range out.Findings {
 		f := &out.Findings[i]
-		v.use(f.row)
+		v.useLine(f.row)
 		f.Steps = v.steps(nil, key("checks", f.check, "computed"))
 	}
 	if len(out.Findings) == 0 {
@@ -99,7 +99,7 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.
 		f := &out.Findings[i]
 		if !f.Equal {
 			out.Equal = false
-			v.use(f.row)
+			v.useLine(f.row)
 			f.Why = v.equation(f)
 		}
 	}
@@ -178,7 +178,7 @@ func (v *verifier) compile() error {
 	return err
 }
 
-// load plans a request, and sets the values from the plan and the log.
+// load makes a plan for a request, and sets the values from the plan and the log.
 func (v *verifier) load(req *plan.Request) (*plan.Plan, error) {
 	plans, err := v.planner.Quantities(req)
 	if err != nil {
@@ -256,7 +256,7 @@ func (v *verifier) findings() []Finding {
 // no such finding, the first finding with that name.
 func (v *verifier) first(what string) (first Finding, found bool) {
 	for _, row := range v.rows(what) {
-		v.use(row)
+		v.useLine(row)
 		if f, ok := v.apply(what); ok && (!found || !f.Equal) {
 			first, found = f, true
 		}
@@ -295,8 +295,8 @@ func (v *verifier) rows(what string) []map[string]*Found {
 	return []map[string]*Found{nil}
 }
 
-// use sets the log's values to the values in a line.
-func (v *verifier) use(row map[string]*Found) {
+// useLine sets the log's values to the values in a line.
+func (v *verifier) useLine(row map[string]*Found) {
 	v.row = row
 	for name, f := range row {
 		v.frame.SetName(schema.LogPrefix+name, valueOf(f.Num))
@@ -384,8 +384,8 @@ func (v *verifier) equation(f *Finding) string {
 	return ""
 }
 
-// perhaps returns a possible cause that cannot be confirmed by computing the number, or "".
-func (v *verifier) perhaps(f *Finding) string {
+// possibleCause returns a cause that cannot be confirmed by computing the number, or "".
+func (v *verifier) possibleCause(f *Finding) string {
 	v.frame.SetName(schema.LoggedVar, valueOf(f.Logged))
 	v.frame.SetName(schema.ComputedVar, valueOf(f.Computed))
 	for j, p := range v.logs.Checks[f.check].Perhaps {
@@ -399,12 +399,12 @@ func (v *verifier) perhaps(f *Finding) string {
 // explain explains why numbers are unequal. It looks for configurations with which they would
 // be equal, and prefers a configuration that does not make other numbers unequal. If there is
 // none, it uses, in this order: a possible cause that cannot be confirmed, a configuration
-// that makes other numbers unequal, or a configuration for which the engine must also have
-// computed the number in another way.
+// that makes other numbers unequal, or a configuration that makes the numbers equal only if
+// the engine also computed the logged number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {
-		other, flags, changed := v.with(req, cause.Set)
+		other, flags, changed := v.withFields(req, cause.Set)
 		if !changed {
 			continue
 		}
@@ -428,7 +428,7 @@ func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.Lo
 			case now[at].Equal:
 				others[i][0] = orElse(others[i][0], why)
 			default:
-				v.use(now[at].row)
+				v.useLine(now[at].row)
 				if also := v.equation(&now[at]); also != "" {
 					others[i][1] = orElse(others[i][1], why+", and "+also)
 				}
@@ -440,8 +440,8 @@ func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.Lo
 	}
 	for i := range list {
 		if f := &list[i]; !f.Equal && f.Why == "" {
-			v.use(f.row)
-			f.Why = orElse(v.perhaps(f), orElse(others[i][0], others[i][1]))
+			v.useLine(f.row)
+			f.Why = orElse(v.possibleCause(f), orElse(others[i][0], others[i][1]))
 		}
 	}
 }
@@ -453,9 +453,10 @@ func orElse(text, other string) string {
 	return text
 }
 
-// with returns a copy of the request in which configuration fields are set to the given
-// values. It also returns the flags that set these values. changed is true if any value is different.
-func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
+// withFields returns a copy of the request in which configuration fields are set to the
+// given values. It also returns the flags that set these values. changed is true if any
+// value is different.
+func (v *verifier) withFields(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	one.Config = &cfg

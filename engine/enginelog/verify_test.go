@@ -111,12 +111,12 @@ To serve at least one request with the models's max seq len (221000), (10.12 GiB
 the rest of the memory reserved for KV Cache is 11.12GiB.
 # cuda blocks: 5691, # CPU blocks: 2048`,
 		want: []finding{{"memory", 1, 11.12 * gib, 91056 * 131072, true, ""}}},
-	// 9798 blocks of 18 x 16 x 2048 B; 9798 // 2 groups x 16 = 78384
+	// 9798 blocks of 18 x 16 x 2048 B; with 2 groups, 9798 // 2 x 16 = 78384 tokens
 	{from: "hf-mem#60", model: "gpt-oss-120b", log: `
 Available KV cache memory: 5.38 GiB
 GPU KV cache size: 78,384 tokens`,
 		want: []finding{{"memory", 1, 5.38 * gib, 9798 * 589824, true, ""}}},
-	// 10051 blocks of 2621440 B; 10051 // 6 x 16 = 26800, of 10050 blocks
+	// 10051 blocks of 2621440 B; 10051 // 6 x 16 = 26800 tokens, which use 10050 blocks
 	{from: "hf-mem#61", model: "gemma-4-31b", log: `
 Available KV cache memory: 24.54 GiB
 GPU KV cache size: 26,800 tokens`,
@@ -264,7 +264,8 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.8, P90 xfe
 			{"transfer", 1, 43.75 * (1 << 20), 800 * 57344, true, ""},
 			{"descriptors", 1, 2800, 2800, true, ""},
 		}},
-	// 30 states of 2146304 B, the page of 2096 tokens; 63 blocks for tokens, 2 in each of 3 groups
+	// 30 states of 2146304 B each, the size of a page of 2096 tokens; 63 blocks for tokens,
+	// 2 in each of 3 groups
 	{from: "club-3090#612", model: "qwen3.5-35b-a3b", log: `
 non-default args: {'max_model_len': 131072, 'quantization': 'modelopt', 'kv_cache_dtype': 'fp8', 'enable_prefix_caching': True}
 Initializing a V1 LLM engine (v0.24.0) with config: model='m'

@@ -18,15 +18,15 @@ type Unread struct {
 	Origin data.Origin
 	// Needs describes what must be set for nixlbench to read the flag.
 	Needs string
-	// Instead lists equivalent flags that nixlbench reads with the selected backend, which
-	// is Backend.
+	// Instead contains equivalent flags that nixlbench reads with Backend, the selected
+	// backend.
 	Instead []string
 	Backend string
 }
 
 // UnreadFlags returns the flags that are set but that a release ignores for every
-// combination of the flags' values. If runs is true, it omits flags that nixlbench may
-// read because a run sets other flags.
+// combination of the flags' values. If runs is true, it omits flags that nixlbench may read
+// because of further flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	if len(given) == 0 {
 		return nil, nil
@@ -52,7 +52,7 @@ func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.
 			return nil, err
 		}
 		if needs != "" {
-			list = append(list, Unread{bench.Flags[name], given[name].Origin, needs, r.instead(name), r.backend()})
+			list = append(list, Unread{bench.Flags[name], given[name].Origin, needs, r.alternatives(name), r.backend()})
 		}
 	}
 	return list, nil
@@ -172,9 +172,9 @@ func (r *flagReads) condition(name string) (formula.Ref, bool) {
 	return r.prog.Ref(readsPrefix + name)
 }
 
-// instead returns the flags that are equivalent to the named one and that the
-// backend reads.
-func (r *flagReads) instead(name string) []string {
+// alternatives returns the flags that are equivalent to the named one and that the backend
+// reads.
+func (r *flagReads) alternatives(name string) []string {
 	return slices.DeleteFunc(slices.Clone(r.bench.Flags[name].Instead), func(other string) bool {
 		return !slices.Contains(r.bench.Flags[other].Backends, r.backend())
 	})

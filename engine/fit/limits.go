@@ -110,7 +110,7 @@ func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []strin
 	return false, flags, nil
 }
 
-// settings formats flags with their values.
+// settings returns flags and their values as text for messages.
 func (r *Fitter) settings(req *Request, flags []string, values map[string]Value) string {
 	list := make([]string, len(flags))
 	for i, flag := range flags {
@@ -157,8 +157,8 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings with which a limit would be met. It omits flags that the
-// release does not have, values that a flag cannot have, and values that are already set.
+// mends returns the settings that would meet a limit. It omits flags that the release does
+// not have, values that a flag cannot have, and values that are already set.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, fix := range r.FixesOf(l) {
@@ -204,8 +204,8 @@ func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bo
 }
 
 // fit adjusts flags to meet the limits, one limit at a time. It changes values set by the
-// user only if force is set. It returns the fitted values, and the limits that are still not
-// met, or nil if all limits are met.
+// user only if force is set. It returns the fitted values and the limits that are still not
+// met (nil if all are met).
 func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[string]Value, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
@@ -277,7 +277,7 @@ func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violati
 	return d
 }
 
-// changed returns the flags set by the user that fitting changed.
+// changed returns the flags that the user set but that fitting changed.
 func changed(req *Request, values map[string]Value) []Setting {
 	var list []Setting
 	for _, name := range schema.Keys(req.Flags) {
@@ -288,9 +288,9 @@ func changed(req *Request, values map[string]Value) []Setting {
 	return list
 }
 
-// smaller searches for the largest size that fits, reducing one quantity at a time in the
-// order defined by the data, and describes that size. It returns nil if no size fits. If
-// force is set, it may change values set by the user. The description includes these changes.
+// smaller finds the largest size that fits, reducing one quantity at a time in the order
+// defined by the data, and describes that size. It returns nil if no size fits. If force is
+// set, it may change values set by the user. The description includes these changes.
 func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []string {
 	asked := req.Flags
 	// Values that were fitted for the full size must be fitted again.
@@ -341,8 +341,8 @@ func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []st
 	return nil
 }
 
-// largest returns the largest n from 1 to top that fits, or 0. It assumes that
-// anything smaller than a size that fits also fits.
+// largest returns the largest n from 1 to top that fits, or 0. It assumes that if a size
+// fits, all smaller sizes fit too.
 func largest(top int64, fits func(int64) bool) int64 {
 	if top < 1 || !fits(1) {
 		return 0

@@ -22,8 +22,8 @@ type Picked struct {
 	Release string
 	// Note explains why the release is not the default one, or is nil if it is.
 	Note *diag.Diag
-	// Without lists flags that the release does not support with the requested value, and
-	// would not read anyway. These flags are omitted from the command.
+	// Without contains the flags that the release does not support with the requested value
+	// and would not read anyway. These flags are omitted from the command.
 	Without []Unread
 }
 
@@ -77,7 +77,7 @@ func (p *picker) unread(release string, w Wanted) string {
 		all, p.err = readsOfAll(p.n, release, p.axes(release))
 		p.reads[release] = all
 	}
-	if p.err != nil || len(all) == 0 || slices.ContainsFunc(all, func(r *flagReads) bool { return len(r.instead(w.Name)) > 0 }) {
+	if p.err != nil || len(all) == 0 || slices.ContainsFunc(all, func(r *flagReads) bool { return len(r.alternatives(w.Name)) > 0 }) {
 		return ""
 	}
 	needs, err := lackedByAll(all, w.Name)
@@ -120,8 +120,8 @@ func (p *picker) has(release string, w Wanted) bool {
 	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
-// does reports whether a release supports a flag with the requested value, or would not
-// read the flag anyway.
+// The does method reports whether a release supports a flag with the requested value, or
+// would not read the flag anyway.
 func (p *picker) does(release string, w Wanted) bool {
 	return p.has(release, w) || p.unread(release, w) != ""
 }
@@ -200,9 +200,9 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	return "omit one of them"
 }
 
-// words returns a flag as messages show it, and the range of releases that have it. If some
-// of these releases do not support the flag's value, words adds the value to the flag, and
-// returns the range of releases that support both.
+// words returns a flag in the form that messages use, and the range of releases that have
+// it. If some of these releases do not support the flag's value, words adds the value to
+// the flag, and returns the range of releases that support both.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {

@@ -166,7 +166,7 @@ func (r *Release) Refs() []formula.Ref {
 	return refs
 }
 
-// takes returns the conditions for a backend to accept each kind of memory.
+// takes returns the conditions under which a backend accepts each kind of memory.
 func (r *Release) takes(backend string) []formula.Ref {
 	var refs []formula.Ref
 	for _, side := range []string{sideMemory, sideGPU} {

@@ -58,9 +58,10 @@ func given(req *Request) map[string]Value {
 	return values
 }
 
-// ruleSets returns, in set, the flag values that a transfer sets. The also map contains flag
-// values that the transfer does not set but that the user must not contradict. A fitted plan
-// uses t.Fit, because its flags must describe what nixlbench really moves.
+// ruleSets returns two maps. The set map contains the flag values that a transfer sets. The
+// also map contains flag values that the transfer does not set but that the user must not
+// contradict. A fitted plan uses t.Fit, because its flags must describe what nixlbench
+// really moves.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	if req.Fit && t.Fit != nil {
 		return t.Fit, nil

@@ -51,7 +51,7 @@ func CheckName(name string, pos diag.Pos) error {
 	if utils.IsValidIdentifier(name) && !slices.Contains(reserved, name) {
 		return nil
 	}
-	err := diag.Errorf(pos, "%q cannot be a name in formulas", name)
+	err := diag.Errorf(pos, "%q cannot be used as a name in formulas", name)
 	if !slices.Contains(reserved, name) {
 		err.WithHint("use letters, digits and _")
 	}
@@ -108,7 +108,7 @@ func (c *compiler) declareOne(d *decl) Ref {
 	return r
 }
 
-// lookup finds the slot for a name. If the name is spare, lookup first declares it.
+// lookup finds the slot for a name. If it is one of the spare names, lookup first declares it.
 func (c *compiler) lookup(name string) (Ref, bool) {
 	if r, ok := c.p.names[name]; ok || c.spares == nil {
 		return r, ok
@@ -124,8 +124,9 @@ func (c *compiler) lookup(name string) (Ref, bool) {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the declared kind, or broken if no kind is
-	// declared. If formulas depend on each other in a cycle, this kind is used for one of them.
+	// Until a formula is compiled, its kind is the declared kind, or the kind broken if none
+	// is declared. If formulas depend on each other in a cycle, this kind is used for one of
+	// them.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -501,7 +502,7 @@ func (k *checker) read(r Ref, off int) code {
 		if c, ok := k.constant(r, at); ok {
 			return c
 		}
-		k.reads(r)
+		k.noteRead(r)
 	}
 	return k.reading(r, at)
 }

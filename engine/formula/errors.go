@@ -14,7 +14,7 @@ type unit struct {
 	src  Source
 }
 
-// means returns the full name that a name in the text refers to.
+// The means method returns the full name that a name in the text refers to.
 func (u *unit) means(name string) string {
 	if other, ok := u.src.Local[name]; ok {
 		return other

@@ -63,8 +63,8 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 
 // nameAt returns what the name at token i of a formula refers to, and the index of the
 // token after the name. If there is no name with a value at i, next is i. For a table, ref
-// is the selected formula, and key is the name used as the key, or -1. nameAt does not
-// resolve keys that are other expressions.
+// is the selected formula. If the key is a name, key refers to it; otherwise, key is -1.
+// nameAt does not resolve keys that are other expressions.
 func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
 	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {

@@ -45,11 +45,12 @@ func (f Facts) kind() Kind {
 	return Kind(f[0] - computedKinds)
 }
 
-// asks reports whether the formula tests whether a name is set.
+// asks reports whether the formula checks if a name is set.
 func (f Facts) asks() bool { return strings.ContainsAny(string(f), "ABCDEF") }
 
-// each calls do for each name in the text, with the letter for its kind, until do returns
-// false. It returns false if do returned false or if the facts do not match the text.
+// The each method calls the function do for every name in the text, with the letter for its
+// kind, until a call returns false. It returns false if a call returned false or if the
+// facts do not match the text.
 func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 	for i := 1; i < len(f); {
 		letter, off := f[i], 0
@@ -100,8 +101,8 @@ func (p *Program) holds(s *slot, want Kind) bool {
 	})
 }
 
-// body returns the compiled formula of a slot. If the slot is late, body compiles the
-// formula first.
+// body returns the compiled formula of a slot. If the slot is late, the formula is
+// compiled first.
 func (p *Program) body(r Ref) *body {
 	s := &p.slots[r]
 	switch {

@@ -147,7 +147,7 @@ func TestFactsWrong(t *testing.T) {
 	}
 }
 
-// TestFactsCycle checks that a formula with facts that depends on itself is an error.
+// TestFactsCycle checks that it is an error if a formula with facts depends on itself.
 func TestFactsCycle(t *testing.T) {
 	s := NewScope()
 	s.Formula("x", Source{Text: "1 + y", Facts: "bb4"}, Num)

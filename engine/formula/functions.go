@@ -29,8 +29,8 @@ type function struct {
 	compile func(k *checker, args []ast.Node, at place, caller string) code
 }
 
-// functions contains all functions, keyed by name. init fills it, because the compile
-// functions refer to it.
+// functions contains all functions, keyed by name. init fills it to avoid an
+// initialization cycle, because the compile functions refer to it.
 var functions map[string]function
 
 func init() {
@@ -184,7 +184,8 @@ func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong strin
 	}
 }
 
-// doubled doubles a repeatedly as long as the result does not exceed b.
+// doubled returns the largest of a, 2a, 4a, ... that is at most b, or a if 2a is greater
+// than b.
 func doubled(a, b Rat) (Rat, bool) {
 	for {
 		next, ok := a.add(a)
@@ -338,8 +339,8 @@ func givenFunc(k *checker, args []ast.Node, _ place, caller string) code {
 // canBeAsked reports whether formulas can test whether the slot's value is set.
 func (s *slot) canBeAsked() bool { return s.class == input || s.class == preset || s.given }
 
-// askable returns the input that n refers to. caller names the function or operator that
-// tests whether the input is set, for error messages.
+// askable returns the input that n refers to. caller is the name of the function or
+// operator that tests whether the input is set, for error messages.
 func (k *checker) askable(n ast.Node, caller string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok {
@@ -357,7 +358,7 @@ func (k *checker) askable(n ast.Node, caller string) (Ref, bool) {
 		return 0, false
 	}
 	if k.frame != nil && k.frame.space.Varies(r) {
-		k.reads(r)
+		k.noteRead(r)
 	}
 	return r, true
 }

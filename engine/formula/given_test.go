@@ -8,7 +8,7 @@ import (
 )
 
 // TestInputOr checks that the value of an input that is not set comes from its formula, and
-// that formulas that read the input depend on both.
+// that formulas that read the input depend on it and on what its formula reads.
 func TestInputOr(t *testing.T) {
 	s := NewScope()
 	s.Input("engine", Str, diag.Pos{})

@@ -43,7 +43,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	case "==", "!=", "<", "<=", ">", ">=":
 		return k.comparison(n)
 	case "in":
-		return k.in(n)
+		return k.inList(n)
 	case "??":
 		if k.partial {
 			return k.partialOrElse(n)
@@ -181,9 +181,9 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles the expression "x in list". If list is a literal, it compares x with the
-// elements one by one until one matches, without creating the list.
-func (k *checker) in(n *ast.BinaryNode) code {
+// inList compiles the expression "x in list". If list is a literal, the compiled code
+// compares x with the elements one by one until one matches, without creating the list.
+func (k *checker) inList(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)
 	if l.kind != Num && l.kind != Str && l.kind != broken {
@@ -196,7 +196,7 @@ func (k *checker) in(n *ast.BinaryNode) code {
 		switch {
 		case l.kind == broken || kind == broken:
 		case l.kind != kind:
-			k.errorf(off, "%q cannot look for %s in %s", n.Operator, l.kind, kind.list())
+			k.errorf(off, "%q cannot be used to find %s in %s", n.Operator, l.kind, kind.list())
 		case kind == Num:
 			x := l.num
 			c.cond = func(f *Frame) bool {
@@ -232,7 +232,7 @@ func (k *checker) in(n *ast.BinaryNode) code {
 		}
 	case l.kind == broken:
 	case l.kind.list() != r.kind:
-		k.errorf(off, "%q cannot look for %s in %s", n.Operator, l.kind, r.kind)
+		k.errorf(off, "%q cannot be used to find %s in %s", n.Operator, l.kind, r.kind)
 	case l.kind == Num:
 		x, list := l.num, r.nums
 		c.cond = func(f *Frame) bool { return slices.Contains(list(f), x(f)) }

@@ -167,8 +167,8 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// texts caches the syntax of formulas, keyed by their text. Many formulas have the same
-// text, and programs for several architectures contain the same formulas.
+// texts is the cache for the syntax of formulas, keyed by their text. Many formulas have the
+// same text, and programs for several architectures contain the same formulas.
 var texts struct {
 	sync.Mutex
 	known map[string]*parsed
@@ -181,7 +181,7 @@ var texts struct {
 const maxTexts = 128 << 10
 
 // parse parses the unit's text and returns its syntax or its errors. It caches the syntax
-// of formulas for which simple returns nil.
+// of formulas that the simple function cannot parse.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	if p := simple(u.src.Text); p != nil {
 		return p, nil

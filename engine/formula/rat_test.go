@@ -67,8 +67,8 @@ func exact(r *big.Rat) (Rat, bool) {
 	return v, err == nil
 }
 
-// FuzzRat compares every operation with math/big. The results must be equal, or there must
-// be an overflow if and only if the exact result does not fit.
+// FuzzRat compares every operation with math/big. An operation must fail if and
+// only if the exact result does not fit. Otherwise, the results must be equal.
 func FuzzRat(f *testing.F) {
 	f.Add(int64(1), int64(2), int64(1), int64(3))
 	f.Add(int64(maxInt), int64(1), int64(1), int64(maxInt))

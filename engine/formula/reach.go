@@ -16,7 +16,8 @@ type Reach struct {
 	sets     []uint64 // for each slot, the bits of its [Inputs]
 }
 
-// numbers assigns a number to each input of a program, with or without a default.
+// numbers contains a number for each input of a program, whether or not the input has a
+// default.
 type numbers struct {
 	p     *Program
 	names []string
@@ -29,8 +30,8 @@ type Inputs struct {
 	bits    []uint64 // bit i is set if the set contains the input with number i
 }
 
-// Otherwise is the suffix that turns the name of an input that has a formula into the name
-// of that formula; see [Scope.InputOr].
+// The constant Otherwise is the suffix that turns the name of an input that has a formula
+// into the name of that formula; see [Scope.InputOr].
 const Otherwise = " ??"
 
 // ReachAll is like [Program.Reach], but follows all names.
@@ -60,7 +61,7 @@ func (p *Program) Inputs(r Ref) []string { return p.reach().Inputs(r).Names() }
 // DependsOn reports whether the value of r can depend on an input.
 func (p *Program) DependsOn(r Ref, input string) bool {
 	x := p.reach()
-	return Inputs{x.numbers, x.of(r)}.Has(input)
+	return Inputs{x.numbers, x.set(r)}.Has(input)
 }
 
 // Reach returns the dependencies of values on inputs, following only the names for which
@@ -77,8 +78,7 @@ func (p *Program) Reach(follow func(name string) bool) *Reach {
 	return x
 }
 
-// Without returns the dependencies that remain when the given names are not followed
-// either.
+// Without returns the dependencies that remain if the given names are also not followed.
 func (x *Reach) Without(names ...string) *Reach {
 	y := &Reach{x.p, x.numbers, slices.Clone(x.followed), x.opened, nil}
 	for _, name := range names {
@@ -96,7 +96,7 @@ func (x *Reach) trace() {
 	for r := range x.p.slots {
 		if x.p.slots[r].canBeAsked() {
 			i := x.numbers.of[r]
-			x.of(Ref(r))[i/64] |= 1 << (i % 64)
+			x.set(Ref(r))[i/64] |= 1 << (i % 64)
 		}
 	}
 	for again := true; again; { // in a partial program, a slot may depend on itself
@@ -107,7 +107,7 @@ func (x *Reach) trace() {
 			}
 			grown := false
 			for _, u := range x.p.slots[r].uses {
-				grown = x.followed[u] && union(x.of(r), x.of(u)) || grown
+				grown = x.followed[u] && union(x.set(r), x.set(u)) || grown
 			}
 			again = again || grown && x.p.lacking != nil
 		}
@@ -117,8 +117,8 @@ func (x *Reach) trace() {
 // words returns the number of 64-bit words in a set.
 func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
 
-// of returns a slot's inputs as a bit set.
-func (x *Reach) of(r Ref) []uint64 {
+// set returns a slot's inputs as a bit set.
+func (x *Reach) set(r Ref) []uint64 {
 	words := x.words()
 	return x.sets[int(r)*words : (int(r)+1)*words]
 }
@@ -136,7 +136,7 @@ func union(x, y []uint64) (grown bool) {
 func (x *Reach) Inputs(refs ...Ref) Inputs {
 	s := Inputs{x.numbers, make([]uint64, x.words())}
 	for _, r := range refs {
-		union(s.bits, x.of(r))
+		union(s.bits, x.set(r))
 	}
 	return s
 }

@@ -119,7 +119,7 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 }
 
 // Spare adds spare names, which become part of the program only if a formula reads them. If
-// a name is spare, the declare function declares it in a scope with [Scope.Default] or
+// a name is one of them, the declare function declares it in a scope with [Scope.Default] or
 // [Scope.Formula]. The names function lists all spare names. It is an error to declare one of
 // these names in any other way.
 func (s *Scope) Spare(declare func(s *Scope, name string), names func() []string) {
@@ -134,8 +134,8 @@ func (s *Scope) InputOr(name string, src Source, want Kind) {
 }
 
 // Table declares a table of formulas, which must all have the same kind. This kind is
-// want or, if want is [Any], the kind of the first formula. The formula for keys[i] is
-// srcs[i]. Formulas select an entry by its key: name[expression], name["key"] or
+// the argument want or, if that is [Any], the kind of the first formula. The formula for
+// keys[i] is srcs[i]. Formulas select an entry by its key: name[expression], name["key"] or
 // name.key. Only the selected entry is evaluated. Frames cannot set a table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 	s.TableBut(name, keys, srcs, want, nil)
@@ -227,7 +227,7 @@ type entries struct {
 
 // Compile checks all formulas. The error lists all problems. First come declarations with
 // duplicate or invalid names. Then, in the order of declaration, come the errors in each
-// formula: bad syntax, unknown names, mismatched kinds, and dependence on itself. Errors
+// formula: bad syntax, unknown names, mismatched kinds, and dependency cycles. Errors
 // in a formula are not reported again for the formulas that depend on it.
 //
 // Compile does not change the scope, so more names can be declared and the scope compiled

@@ -8,8 +8,8 @@ import (
 	"github.com/expr-lang/expr/parser"
 )
 
-// TestSimple checks that simple and the parser return the same syntax for simple
-// formulas, and that simple leaves other formulas to the parser.
+// TestSimple checks that, for simple formulas, the simple function returns the same syntax
+// as the parser, and that it leaves other formulas to the parser.
 func TestSimple(t *testing.T) {
 	for _, text := range []string{
 		"0", "42", "123456789012345678", "'part'", `"it's"`, "''", "'ä'", "true", "false",

@@ -39,7 +39,7 @@ const spots = len(Spot{})
 // MaxPlaces is the maximum number of places on the first axis.
 const MaxPlaces = 60
 
-// At returns the bit that represents the values that differ at a place on an axis.
+// At returns the bit for the values that differ at a place on an axis.
 func At(axis int, place int16) uint64 {
 	if axis == 0 {
 		return 1 << (spots - 1 + int(place) - 1)
@@ -58,9 +58,9 @@ func (s Spot) bits() uint64 {
 	return set
 }
 
-// only returns a copy of the spot in which all places that are not in a set are 0; see
+// restrict returns a copy of the spot in which all places that are not in a set are 0; see
 // [At].
-func (s Spot) only(set uint64) Spot {
+func (s Spot) restrict(set uint64) Spot {
 	for axis, place := range s {
 		if place > 0 && set&At(axis, place) == 0 {
 			s[axis] = 0
@@ -69,7 +69,7 @@ func (s Spot) only(set uint64) Spot {
 	return s
 }
 
-// Computer computes the values of a space's roots in the frame at a spot.
+// Computer computes the values of a space's roots for the frame at a spot.
 type Computer interface {
 	// Number returns the value of a root that is a number. fixed reports whether the value
 	// never varies. Value returns the value of any other root. If known is false, the value
@@ -158,7 +158,7 @@ func (sp *Space) Frame(at Spot) *Frame {
 	return f
 }
 
-// Drop removes the frame at a spot. The frame must no longer be used.
+// Drop removes the frame at a spot. The frame must not be used afterwards.
 func (sp *Space) Drop(at Spot) {
 	if f := sp.frames[at]; f != nil {
 		sp.free = append(sp.free, f)
@@ -167,7 +167,7 @@ func (sp *Space) Drop(at Spot) {
 }
 
 // Recycle reuses the memory of another space's frames. That space must belong to the same
-// program, and its frames must no longer be used.
+// program, and its frames must not be used afterwards.
 func (sp *Space) Recycle(old *Space) {
 	if old == nil {
 		return
@@ -196,7 +196,7 @@ func (sp *Space) Varies(r Ref) bool {
 }
 
 // Vary sets the varying input with the given number to a value of its kind. It discards the
-// values that depend on the input.
+// stored values that depend on this input.
 func (sp *Space) Vary(number int, v Value) {
 	r := sp.varying[number]
 	if v.Kind == Num {
@@ -207,7 +207,7 @@ func (sp *Space) Vary(number int, v Value) {
 	sp.set(number, sp.base.epoch)
 }
 
-// VaryNum is like [Space.Vary], for a number.
+// VaryNum is like [Space.Vary], but takes a number.
 func (sp *Space) VaryNum(number int, v Rat) {
 	sp.base.at[sp.varying[number]].num = v
 	sp.set(number, sp.base.epoch)
@@ -238,24 +238,24 @@ func (f *Frame) resolve(r Ref) *cell {
 	case c != unresolved:
 		return c
 	case by != f.bits:
-		c = sp.Frame(f.only(by)).resolve(r)
+		c = sp.Frame(f.restrict(by)).resolve(r)
 	case by == 0:
 		if c = sp.base.at[r]; c.listed {
 			c.seen = 0 // the value may have been computed before an input varied
 		}
 		c.fills, c.special = 0, nil // these are from an earlier space
-		sp.use(r, c)
+		sp.addUser(r, c)
 	default:
 		c = sp.cell(sp.p.slots[r].kind)
-		sp.use(r, c)
+		sp.addUser(r, c)
 	}
 	f.at[r] = c
 	return c
 }
 
-// use records, for each varying input that a slot depends on, that the value in the
-// slot's cell must be discarded when the input varies.
-func (sp *Space) use(r Ref, c *cell) {
+// addUser adds a slot's cell to the users of each varying input that the slot depends on, so
+// that the value in the cell is discarded when the input varies.
+func (sp *Space) addUser(r Ref, c *cell) {
 	for w, word := range sp.Reads(r) {
 		for ; word != 0; word &= word - 1 {
 			if i := 64*w + bits.TrailingZeros64(word); sp.varying[i] != r {
@@ -285,7 +285,7 @@ func (sp *Space) cell(kind Kind) *cell {
 }
 
 // ofSpace finds the value of a slot that has no value yet in a frame of a space. It returns
-// false if the value must come from the slot's formula, or after an error.
+// false if the value must come from the slot's formula, or if an error occurs.
 func (f *Frame) ofSpace(r Ref) bool {
 	if f.at[r] == unresolved && f.resolve(r).seen == f.epoch {
 		return true

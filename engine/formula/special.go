@@ -7,8 +7,9 @@ import (
 )
 
 // A formula that is evaluated repeatedly in a space is compiled again specifically for the
-// frame. Values that do not vary become constants, conditions that do not vary select their
-// branch, and a value that only refers to another value is read directly from that value.
+// frame. Values that do not vary become constants, a conditional whose condition does not
+// vary becomes the branch that it selects, and a value that only refers to another value is
+// read directly from that value.
 
 // specialAfter is the number of evaluations after which a formula is compiled for its
 // frame.
@@ -42,8 +43,8 @@ func (sp *Space) narrow(r Ref, c *cell, varying []uint64) {
 	}
 }
 
-// reads records that the code reads the value of r, which varies.
-func (k *checker) reads(r Ref) {
+// noteRead records that the code reads the value of r, which varies.
+func (k *checker) noteRead(r Ref) {
 	k.live++
 	if k.varying != nil {
 		union(k.varying, k.frame.space.Reads(r))
@@ -87,8 +88,8 @@ func (f *Frame) Fixed(r Ref) bool {
 	return c.seen == f.epoch && (!f.space.Varies(r) || !c.listed && !slices.Contains(f.space.varying, r))
 }
 
-// evaluated evaluates c in the frame, and returns the value as a constant. If the
-// evaluation fails, it returns c.
+// evaluated runs c in the frame, and returns the value as a constant. If this fails, it
+// returns c.
 func (k *checker) evaluated(c code) code {
 	if c.known != nil || c.kind > StrList || c.kind == Any {
 		return c
@@ -116,7 +117,7 @@ func (k *checker) follow(r Ref) Ref {
 			return r
 		}
 		sub := &checker{p: f.p, unit: s.unit, syntax: syntax, frame: f}
-		next, ok := sub.only(syntax.root)
+		next, ok := sub.soleRead(syntax.root)
 		if !ok || f.p.slots[next].kind != s.kind || f.p.slots[next].class == table {
 			return r
 		}
@@ -125,8 +126,8 @@ func (k *checker) follow(r Ref) Ref {
 	return r
 }
 
-// only returns the slot that an expression reads, if the expression does nothing else.
-func (k *checker) only(n ast.Node) (Ref, bool) {
+// soleRead returns the slot that an expression reads, if the expression does nothing else.
+func (k *checker) soleRead(n ast.Node) (Ref, bool) {
 	for {
 		switch e := n.(type) {
 		case *ast.ConditionalNode:

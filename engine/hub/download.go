@@ -43,7 +43,7 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	commit, _ := h.commit(r)
 	more := names[1:]
 	if isThere {
-		if more = h.lacks(r, commit, more); len(more) == 0 || h.Offline != "" {
+		if more = h.uncached(r, commit, more); len(more) == 0 || h.Offline != "" {
 			return nil
 		}
 	}
@@ -188,7 +188,7 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	return a, nil
 }
 
-// origin identifies the server to which a token may be sent.
+// origin identifies the server that a token may be sent to.
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
 // sendsToken reports whether to send the token to the server. It returns false if others
@@ -228,7 +228,7 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	return wrong("returned an invalid response: %s", text)
 }
 
-// refused returns an error that explains a response without the file.
+// refused returns the error for a response that does not contain the file.
 func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response, r Repo, name string) error {
 	const login = "set HF_TOKEN to a token that can read this model"
 	page := h.Endpoint + "/" + r.id()

@@ -247,9 +247,9 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache for this commit nor recorded there as
-// missing on the server.
-func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
+// uncached returns the files that are neither in the cache for this commit nor recorded
+// there as missing on the server.
+func (h *Hub) uncached(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {
 		_, err := h.Find(at, name)

@@ -568,7 +568,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestUnwritable checks the message if the cache cannot be written.
+// TestUnwritable checks the error message for a cache that cannot be written to.
 func TestUnwritable(t *testing.T) {
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Repo-Commit", commit)

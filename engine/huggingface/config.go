@@ -99,7 +99,7 @@ func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	return texts
 }
 
-// Beside returns the paths of the files next to the configuration that may contain
+// Beside returns the paths of files next to the configuration, which may contain
 // additional fields. Each key is the prefix for the names of a file's fields.
 func (c *Config) Beside() map[string]string {
 	if filepath.Base(c.file) != File {
@@ -115,8 +115,8 @@ func (c *Config) Beside() map[string]string {
 // Add adds the fields of a file next to the configuration.
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
-// Types returns the model types of the configuration itself and of the language model in
-// it. If a type is not a string, Types returns the types that precede it and an error.
+// Types returns the model types of the configuration itself and of its language model. If
+// a type is not a string, Types returns the types that precede it and an error.
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {

@@ -149,13 +149,13 @@ func (p *program) first(what string, rules []schema.Rule) (formula.Value, *schem
 	return formula.Value{}, nil, nil
 }
 
-// has reports whether a condition has a value.
-func (p *program) has(f schema.Formula) bool { return !p.Lacks(p.ref(f, formula.Bool)) }
+// hasValue reports whether a condition has a value.
+func (p *program) hasValue(f schema.Formula) bool { return !p.Lacks(p.ref(f, formula.Bool)) }
 
 // holds reports whether a condition holds. A condition that reads the layer number must
 // hold for every layer. A condition without a value does not hold.
 func (p *program) holds(what string, f schema.Formula) (bool, error) {
-	if !p.has(f) {
+	if !p.hasValue(f) {
 		return false, nil
 	}
 	v, err := p.eval(what, f, formula.Bool, false)
@@ -220,7 +220,7 @@ func (p *program) blame(what string, ref formula.Ref, err error, hints ...string
 	}
 	d := diag.Errorf(p.origin(ref).Pos, "%s cannot be computed: %s", what, inner.Msg).About(diag.Formula, what)
 	d.Source, d.Caret = inner.Source, inner.Caret
-	for _, hint := range slices.Concat(inner.Hints, hints, []string{p.with(ref)}) {
+	for _, hint := range slices.Concat(inner.Hints, hints, []string{p.valuesHint(ref)}) {
 		d.HintUnlessEmpty(hint)
 	}
 	return d.WithHint("the formula is at %s", inner.Pos)
@@ -261,9 +261,9 @@ func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field 
 	return nil
 }
 
-// with returns a hint that lists the values of the fields that a formula reads. For a field
-// that the configuration does not mention, it lists the value used instead.
-func (p *program) with(ref formula.Ref) string {
+// valuesHint returns a hint that lists the values of the fields that a formula reads. For a
+// field that the configuration does not mention, it lists the value used instead.
+func (p *program) valuesHint(ref formula.Ref) string {
 	var with []string
 	for _, part := range p.Parts(ref) {
 		name := p.Name(part)

@@ -148,11 +148,11 @@ func (p *program) params(t *Translation) error {
 		r := &p.family.Requires[i]
 		ok, err := p.holds(p.family.Name, r.Require)
 		errs.Add(err)
-		if err != nil || ok || !p.has(r.Require) {
+		if err != nil || ok || !p.hasValue(r.Require) {
 			continue
 		}
 		ref := p.ref(r.Require, formula.Bool)
-		d := diag.Errorf(p.origin(ref).Pos, "%s", r.Message).HintUnlessEmpty(p.with(ref))
+		d := diag.Errorf(p.origin(ref).Pos, "%s", r.Message).HintUnlessEmpty(p.valuesHint(ref))
 		if r.GoesOn() {
 			d.Severity = diag.Warning
 			if r.Note {
@@ -200,14 +200,14 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 // perLayer checks the lists and strings from which a parameter's rules read one entry per
 // layer. It returns an error if there are more entries than the model has layers, or if a
 // list is empty and therefore a later rule was used. It does not check for lists that are
-// too short, because they make the formula fail. counts is the rule that was used.
-func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
+// too short, because they make the formula fail. chosen is the rule that was used.
+func (p *program) perLayer(param string, rules []schema.Rule, chosen *schema.Rule) error {
 	for i := range rules {
 		r := &rules[i]
 		if p.layers == 0 {
 			return nil
 		}
-		if r != counts && !r.When.IsZero() {
+		if r != chosen && !r.When.IsZero() {
 			if ok, err := p.holds(param, r.When); err != nil || !ok {
 				continue
 			}
@@ -225,7 +225,7 @@ func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rul
 					WithHint("the formula is at %s", r.Value.Pos)
 			}
 		}
-		if r == counts {
+		if r == chosen {
 			return nil
 		}
 	}

@@ -108,7 +108,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestGlob checks that a file with exactly the pattern as its name takes precedence, and
+// TestGlob checks that a file whose name is exactly the pattern takes precedence, and
 // that names begin with ./ if the pattern does.
 func TestGlob(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -40,7 +40,8 @@ func (l *Lines) Batch(b *Batch) error {
 	return err
 }
 
-// Each calls f with each line, the line's number, and whether the line end is missing.
+// Each iterates over the lines. It passes f the line, the line's number, and whether the
+// newline at its end is missing.
 func (b *Batch) Each(f func(line []byte, number int, torn bool)) {
 	for _, at := range b.lines {
 		f(b.text[at.start:at.end:at.end], at.number, at.torn)

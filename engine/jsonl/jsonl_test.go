@@ -124,8 +124,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// TestRemember checks that the function is called only for members that it reads or whose text
-// is new, and that the reader remembers only a limited amount of text.
+// TestRemember checks that the function is called only for members that it reads and for members
+// whose text is new, and that the reader remembers only a limited amount of text.
 func TestRemember(t *testing.T) {
 	var r jsonl.Reader
 	r.Remember()
@@ -279,7 +279,7 @@ func TestBatch(t *testing.T) {
 }
 
 // TestLines checks the numbers and offsets of lines. Blank lines are skipped, reading stops at a
-// line that is too long, and the last line does not need a line end.
+// line that is too long, and the last line need not end with a newline.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", jsonl.MaxLine)
 	for text, want := range map[string]string{

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// MaxLine is the maximum length of a line, excluding the line end. A result is a few
+	// MaxLine is the maximum length of a line, excluding the newline. A result is a few
 	// kilobytes long.
 	MaxLine = 4 << 20
 	// MaxFutile is the number of bytes to read from a file before giving up, if they contain no
@@ -33,9 +33,9 @@ type Lines struct {
 	Number int
 	// Offset is the offset of that line's first non-space character, in bytes.
 	Offset int64
-	// Bytes is the total size of the lines read so far, including their line ends.
+	// Bytes is the total size of the lines read so far, including their newlines.
 	Bytes int64
-	// Torn reports whether the last line read does not have a line end.
+	// Torn reports whether the last line read does not end with a newline.
 	Torn bool
 }
 

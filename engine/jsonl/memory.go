@@ -7,7 +7,7 @@ const maxMemory = 1 << 20
 // member's value is an object, this includes the members of that object. Consecutive records
 // have most of their text in common, and comparing text is ten times as fast as parsing it.
 type memory struct {
-	// text is the text of the member, including its name, when it was last skipped.
+	// text is the member's text, including its name, as of the last time it was skipped.
 	text []byte
 	// members contains the members of the value, keyed by name, and first is the first of them.
 	members map[string]*memory
@@ -18,15 +18,16 @@ type memory struct {
 
 // Remember makes the reader remember the members that it skips. If a member with the same text
 // is at the same place in JSON read later, the reader skips it without calling the function
-// passed to [Reader.Object]. That function must therefore decide whether to read a member only
-// by the member's place and text, and must have no side effects if it does not read the member.
+// passed to [Reader.Object]. Whether that function reads a member must therefore depend only on
+// the member's place and text, and the function must have no side effects if it does not read
+// the member.
 func (r *Reader) Remember() {
 	r.root, r.room = &memory{}, maxMemory
 	r.memory = r.root
 }
 
-// repeats skips the next member if it has the same text as when it was last skipped, and reports
-// whether it did so.
+// If the next member has the same text as when it was last skipped, repeats skips it and returns
+// true.
 func (r *Reader) repeats(m *memory) bool {
 	if m == nil || m.text == nil {
 		return false
@@ -40,7 +41,8 @@ func (r *Reader) repeats(m *memory) bool {
 	return true
 }
 
-// member returns the memory of a member of an object, or nil if there is no room for it.
+// member returns what r remembers about a member of an object, or nil if there is no room for
+// it.
 func (r *Reader) member(of *memory, name []byte) *memory {
 	if of == nil {
 		return nil

@@ -20,8 +20,9 @@ type Reader struct {
 	at    int
 	depth int
 	err   string
-	// root is the memory of the whole text, and memory is the memory of the next value. Both are
-	// nil if nothing is remembered. room is the number of bytes that can still be remembered.
+	// root is what the reader remembers about the whole text, and memory is what it remembers
+	// about the next value. Both are nil if nothing is remembered. room is the number of bytes
+	// that can still be remembered.
 	root, memory *memory
 	room         int
 }
@@ -92,8 +93,8 @@ func (r *Reader) take(c byte) bool {
 	return false
 }
 
-// Object calls member with the name of each member of the next object. The function may read the
-// value; otherwise, the value is skipped.
+// Object calls member with the name of each member of the next object. If the function does not
+// read the value, the value is skipped.
 func (r *Reader) Object(member func(name []byte)) {
 	object := r.memory
 	var first *memory
@@ -315,9 +316,10 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 	}
 }
 
-// plain returns the index of the first character at or after text[at] that does not represent
-// itself in strings. Parsing spends most of its time here, so plain checks eight characters at
-// once: the lowest bit set in special is the highest bit of the first such character.
+// plain finds the first character at or after text[at] that does not represent itself in
+// strings, and returns its index. Parsing spends most of its time here, so plain checks eight
+// characters at once: the lowest bit set in special is the highest bit of the first such
+// character.
 func plain(text []byte, at int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for at+8 <= len(text) {

@@ -36,9 +36,9 @@ const hintAgain = "write the job again with 'kvbench launch'"
 type Logs struct {
 	// Dir is the folder of the job.
 	Dir string
-	// only is the path of the logs to use, relative to the folder with the job's logs. It
+	// part is the path of the logs to use, relative to the folder with the job's logs. It
 	// is "." for all logs.
-	only  string
+	part  string
 	watch input.Watch
 }
 
@@ -54,9 +54,9 @@ func FindLogs(path string, watch input.Watch) (*Logs, error) {
 	}
 	for dir := full; ; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(filepath.Join(dir, ManifestName)); err == nil && info.Mode().IsRegular() {
-			l := &Logs{Dir: dir, only: ".", watch: watch}
+			l := &Logs{Dir: dir, part: ".", watch: watch}
 			if rel, err := filepath.Rel(filepath.Join(dir, logsName), full); err == nil && !strings.HasPrefix(rel, "..") {
-				l.only = rel
+				l.part = rel
 			}
 			if short, err := filepath.Rel(workDir(), dir); err == nil && !strings.HasPrefix(short, "..") {
 				l.Dir = short
@@ -111,7 +111,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		}
 		dir := l.logsOf(&e, attempts)
 		if dir == "" {
-			if l.only == "." {
+			if l.part == "." {
 				missing = append(missing, e.ID)
 			}
 			continue
@@ -157,7 +157,7 @@ func (l *Logs) attempts() ([]string, error) {
 func (l *Logs) logsOf(e *Entry, attempts []string) string {
 	for _, a := range attempts {
 		at := filepath.Join(a, e.ID)
-		if !within(at, l.only) && !within(l.only, at) {
+		if !within(at, l.part) && !within(l.part, at) {
 			continue
 		}
 		dir := filepath.Join(l.Dir, logsName, at)
@@ -181,7 +181,7 @@ func (l *Logs) Preflight() []string {
 	if len(attempts) == 0 {
 		return nil
 	}
-	text, err := l.small(filepath.Join(l.Dir, logsName, attempts[0], preflightName))
+	text, err := l.readSmall(filepath.Join(l.Dir, logsName, attempts[0], preflightName))
 	if err != nil {
 		return nil
 	}
@@ -189,7 +189,7 @@ func (l *Logs) Preflight() []string {
 }
 
 // IsCheck reports whether a line of [Logs.Preflight] is about a check that failed. The
-// program that starts commands on nodes printed the other lines.
+// other lines were printed by the program that starts commands on nodes.
 func IsCheck(line string) bool { return strings.HasPrefix(line, "preflight: ") }
 
 // record completes the record of a point from its logs.
@@ -222,17 +222,17 @@ func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {
 			defer stderr.Close()
 			p.Stderr = stderr
 		}
-		if text, err := l.small(base + ".exit"); err == nil {
+		if text, err := l.readSmall(base + ".exit"); err == nil {
 			fmt.Sscan(text, &p.Code)
 		}
 		run.Complete = run.Complete && p.Code >= 0
 		if _, err := os.Stat(base + ".stopped"); err == nil {
 			p.Stopped = true
 		}
-		if text, err := l.small(base + ".command"); err == nil && text != "" {
+		if text, err := l.readSmall(base + ".command"); err == nil && text != "" {
 			p.Command = strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 		}
-		if text, err := l.small(base + ".host"); err == nil && k == 0 {
+		if text, err := l.readSmall(base + ".host"); err == nil && k == 0 {
 			e.Record.SetHost(strings.Split(text, "\n"))
 		}
 		run.Started = append(run.Started, p)
@@ -256,7 +256,7 @@ func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
 	var flags map[string]schema.OwnFlag
 	for _, d := range l.entries(attempt) {
 		if name, ok := strings.CutPrefix(d.Name(), flagsName); ok && (node == "*" || node == name) {
-			text, _ := l.small(filepath.Join(attempt, d.Name()))
+			text, _ := l.readSmall(filepath.Join(attempt, d.Name()))
 			flags, _ = nixlbench.ReadFlags(s.Nixlbench.Runs.Get().Probe, []byte(text))
 			break
 		}
@@ -286,8 +286,8 @@ func (l *Logs) open(name string) (*input.File, error) {
 	return input.Open(name, l.watch)
 }
 
-// small reads a file that is expected to be short.
-func (l *Logs) small(name string) (string, error) {
+// readSmall reads a file that is expected to be short.
+func (l *Logs) readSmall(name string) (string, error) {
 	f, err := l.open(name)
 	if err != nil || f == nil {
 		return "", errors.Join(err, fs.ErrNotExist)
@@ -299,7 +299,7 @@ func (l *Logs) small(name string) (string, error) {
 
 // time returns the time that a file contains as seconds since 1970, or the zero time.
 func (l *Logs) time(name string) time.Time {
-	text, err := l.small(name)
+	text, err := l.readSmall(name)
 	if err != nil {
 		return time.Time{}
 	}

@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestCollectWrong checks that manifests and logs that kvbench or its jobs could not have
-// written are rejected.
+// TestCollectWrong checks that manifests and logs are rejected if kvbench or its jobs
+// could not have written them.
 func TestCollectWrong(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

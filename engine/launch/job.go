@@ -145,7 +145,7 @@ func (j *Job) add(p *Point) {
 	j.Folders[i].Disk = max(j.Folders[i].Disk, p.folder.Disk)
 }
 
-// Mount mounts a folder on the node, or a named volume, in a container.
+// Mount makes a folder from the node, or a named volume, available in a container.
 type Mount struct {
 	Source, Target string
 	Path           bool // whether the source is a path
@@ -279,7 +279,7 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	for _, flag := range f.schema.Nixlbench.FlagsOf(in.Release) {
 		j.has[flag.Name] = true
 	}
-	if err := f.needs(in); err != nil {
+	if err := f.checkNeeds(in); err != nil {
 		return nil, err
 	}
 	if err := f.settable(in, j); err != nil {
@@ -377,8 +377,8 @@ func count(n int64, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// needs checks that all options that the format requires are set.
-func (f *Format) needs(in *Input) error {
+// checkNeeds checks that all options that the format requires are set.
+func (f *Format) checkNeeds(in *Input) error {
 	var errs diag.List
 	for _, option := range f.Needs {
 		if _, ok := in.Launch[option]; !ok {
@@ -534,7 +534,8 @@ func (f *Format) Render(j *Job) ([]File, error) {
 	return append([]File{{Name: ManifestName, Text: manifest}}, files...), nil
 }
 
-// texts returns the files of a job except the manifest, with the files of the given points.
+// texts returns the files of a job except the manifest. Of the files that each point has,
+// it includes only those for the given points.
 func (f *Format) texts(j *Job, of []*Point) ([]File, error) {
 	var files []File
 	for i, file := range f.Files {
@@ -574,7 +575,7 @@ func (f *Format) Unused(in *Input, j *Job) ([]string, error) {
 	var unused []string
 	for i := range f.schema.LaunchFields.Get() {
 		field := &f.schema.LaunchFields.Get()[i]
-		// Every job has a number of nodes.
+		// The nodes option always has an effect, because every job has a number of nodes.
 		if _, ok := in.Launch[field.Var]; ok && f.Reads(field.Var) && field.Var != "nodes" && !f.changes(j, field, files) {
 			unused = append(unused, field.Var)
 		}

@@ -17,7 +17,7 @@ import (
 // language defines how values are quoted in a type of file, and where they may be inserted.
 type language struct {
 	quote func(string) (string, error)
-	// open and shut enclose a list, and between separates its items.
+	// A list is enclosed in open and shut, and its items are separated by between.
 	open, between, shut string
 	// keys reports whether a plain word before "=" can be written without quotation marks.
 	keys       bool
@@ -137,8 +137,8 @@ func quoteTOML(s string) (string, error) {
 
 var plainINI = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./-]+$`) })
 
-// quoteINI accepts only words without special characters, because INI files do not have
-// quotation marks.
+// quoteINI accepts only words without special characters, because INI files do not support
+// quoting.
 func quoteINI(s string) (string, error) {
 	if !plainINI().MatchString(s) {
 		return "", fmt.Errorf("%q cannot be written to an INI file", s)
@@ -148,7 +148,7 @@ func quoteINI(s string) (string, error) {
 
 // scanner reads the text of a template to determine where a value may be inserted.
 type scanner interface {
-	// text reads the next part of the text.
+	// text reads the next part of the template.
 	text(string) error
 	// insert returns the reason why a value cannot be inserted here, or nil if it can.
 	insert() error
@@ -166,9 +166,9 @@ func (anywhere) insert() error     { return nil }
 func (anywhere) state() string     { return "" }
 func (anywhere) clone() scanner    { return anywhere{} }
 
-// shellScanner keeps track of quotation marks in bash. Each character of open is an
-// unfinished construct: a quotation mark, ( for a list or a substitution, $ for $'…', or
-// # for a comment.
+// shellScanner keeps track of quotation marks in bash. Each character of open represents an
+// unfinished construct: a quotation mark, ( for a list or a substitution, $ for $'…', or #
+// for a comment.
 type shellScanner struct {
 	open string
 	last string // the last two characters

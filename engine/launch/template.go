@@ -167,7 +167,7 @@ func (w *walker) branch(n *parse.BranchNode) error {
 		return err
 	}
 	if w.scan.state() != after || n.NodeType == parse.NodeRange && after != before.state() {
-		return fmt.Errorf("its branches end differently, within %q and within %q", after, w.scan.state())
+		return fmt.Errorf("its branches end differently: one within %q, the other within %q", after, w.scan.state())
 	}
 	return nil
 }
@@ -175,8 +175,8 @@ func (w *walker) branch(n *parse.BranchNode) error {
 // fromOptions maps fields of a [Job] to the options that set them.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
-// options returns the options of the launch section that a template and the templates that it
-// includes read.
+// options returns the options of the launch section that are read by a template or by the
+// templates it includes.
 func options(t *template.Template) []string {
 	var names []string
 	for _, each := range included(t) {

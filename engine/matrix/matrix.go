@@ -146,8 +146,9 @@ func (b *Batch) sorted() []value {
 const maxExact = 1 << 53
 
 // Run generates the matrices for all requests. It calls write for each batch that moves any
-// bytes. Unless at is nil, Run calls the at function before each request, with the number of
-// requests so far. If the at function returns an error, Run stops and returns that error.
+// bytes. If the at function is not nil, Run calls it before each request, with the number
+// of requests so far. If the at function returns an error, Run stops and returns that
+// error.
 func (g *Generator) Run(source requests.Source, write func(*Batch) error, at func(requests int64) error) (*Totals, error) {
 	t := &Totals{}
 	b := g.batch()
@@ -226,7 +227,7 @@ func (g *Generator) cached(r requests.Request, worker, group int) int64 {
 	return hit - hit%g.PageTokens
 }
 
-// total returns the total number of bytes of some moves.
+// total returns the total number of bytes in the moves.
 func total(moves []Move) (int64, error) {
 	sum := int64(0)
 	for _, m := range moves {

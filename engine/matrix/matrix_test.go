@@ -39,7 +39,7 @@ func lengths(tokens ...int64) *script {
 	return s
 }
 
-// straight moves 10 bytes per token from source rank r to destination ranks r
+// straight returns moves of 10 bytes per token from source rank r to destination ranks r
 // and ranks + r.
 func straight(ranks int) matrix.Moves {
 	return func(tokens int64, _, _ int) ([]matrix.Move, error) {
@@ -92,7 +92,7 @@ func read(t *testing.T, dir, name string) string {
 	return string(text)
 }
 
-// write writes the matrices for requests to a new folder.
+// write creates a new folder and writes the matrices for requests to it.
 func write(t *testing.T, g *matrix.Generator, s requests.Source, set func(*matrix.Writer)) (string, *matrix.Totals, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -269,8 +269,8 @@ func TestRounded(t *testing.T) {
 }
 
 // TestProperty generates matrices for random worlds and requests. It checks that bytes move
-// only from prefill ranks to decode ranks, that each matrix has the sum in the index, and that
-// all matrices together have the sum of the requests' moves.
+// only from prefill ranks to decode ranks, that each matrix adds up to the sum in the
+// index, and that all matrices together add up to the requests' moves.
 func TestProperty(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {

@@ -20,7 +20,7 @@ import (
 	"kvbench/models"
 )
 
-// planned makes movers for bundled models.
+// A planned value makes movers for bundled models.
 type planned struct {
 	schema   *schema.Schema
 	models   *model.Loader

@@ -71,8 +71,8 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	return nil
 }
 
-// familyOf returns the family for the model type of a configuration, or of the language
-// model in it. If there is no such family, familyOf returns the family named by unknown.
+// familyOf returns the family for the model type of a configuration, or of its language
+// model. If there is no such family, familyOf returns the family named by unknown.
 func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface.Family, err error) {
 	types, err := c.Types()
 	var list []*schema.ListedFamily

@@ -631,7 +631,7 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 		m, err := l.Model(file, nil)
 		if err != nil {
-			sound(t, err)
+			checkError(t, err)
 			return
 		}
 		for i := range m.Arch.Params {

@@ -58,9 +58,9 @@ type File struct {
 }
 
 // Open reads a file and determines its kind from its keys. A results file is not parsed.
-// met reports whether the file was found in a folder rather than named by the user. A file
-// that was found may belong to another program. In that case, problems in the file are not
-// errors, and Open does not evaluate its CUE.
+// If met is set, the file was found in a folder rather than named by the user. Such a file
+// may belong to another program. In that case, problems in the file are not errors, and
+// Open does not evaluate its CUE.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
@@ -139,7 +139,7 @@ func (f *File) judge(foreign bool, err error) error {
 }
 
 func (l *Loader) openCUE(f *File) error {
-	b, err := l.brings(f.Name)
+	b, err := l.broughtBy(f.Name)
 	if b == nil {
 		return err
 	}
@@ -243,15 +243,15 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	}
 	k.bundled, k.families = others.bundled, others.families
 	for _, f := range files {
-		families := slices.DeleteFunc(slices.Clone(f.Families), func(fam *schema.Family) bool { return k.bundles(fam) })
+		families := slices.DeleteFunc(slices.Clone(f.Families), func(fam *schema.Family) bool { return k.isBundled(fam) })
 		errs.Add(k.addFamilies(families))
 	}
 	return k, errs.Err()
 }
 
-// bundles reports whether a family is bundled with kvbench, even if it was read from a copy
+// isBundled reports whether a family is bundled with kvbench, even if it was read from a copy
 // of its source file in some folder.
-func (k *Known) bundles(f *schema.Family) bool {
+func (k *Known) isBundled(f *schema.Family) bool {
 	path, err := filepath.Abs(f.File)
 	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.ListedFamily) bool {
 		return own.Name == f.Name && strings.HasSuffix(filepath.ToSlash(path), "/"+own.File)

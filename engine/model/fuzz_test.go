@@ -36,15 +36,15 @@ func readsFiles(f *testing.F, name string, seeds ...string) {
 			}
 			return err
 		})
-		sound(t, err)
+		checkError(t, err)
 		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("took %v", took)
 		}
 	})
 }
 
-// sound fails the test for internal errors of kvbench and for errors without a message.
-func sound(t *testing.T, err error) {
+// checkError fails the test if err is an internal error of kvbench or has no message.
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
 		return

@@ -129,7 +129,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	_, err := os.Stat(word)
 	isPath := err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word)
 	if errors.Is(err, fs.ErrNotExist) {
-		hint := l.instead(word)
+		hint := l.missingHint(word)
 		if hint == "" && isPath {
 			hint = oneEach(word)
 		}
@@ -143,10 +143,10 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	return l.Find(word, dirs)
 }
 
-// instead returns a hint for the path of a file that does not exist. It suggests a bundled
-// model, or a model on Hugging Face, that the path may refer to. It returns "" if there is
-// no such model.
-func (l *Loader) instead(path string) string {
+// missingHint returns a hint for the path of a file that does not exist. It suggests a
+// bundled model, or a model on Hugging Face, that the path may refer to. It returns "" if
+// there is no such model.
+func (l *Loader) missingHint(path string) string {
 	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
 	base := filepath.Base(path)
 	ext := filepath.Ext(base)

@@ -50,7 +50,7 @@ type Loader struct {
 
 	schema    *schema.Schema
 	models    fs.FS
-	evaluated sync.Map // results of [Loader.brings], keyed by file name
+	evaluated sync.Map // results of [Loader.broughtBy], keyed by file name
 	contract  func() (*contract, error)
 }
 
@@ -219,7 +219,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a string", schema.NameParam, &nameLeaf.Value)
 	}
 	if nameLeaf.Text == "" {
-		return nil, nameLeaf.Origin.Errorf("%s: \"\" is not allowed: expected a string that is not empty", schema.NameParam)
+		return nil, nameLeaf.Origin.Errorf("%s: \"\" is not allowed: expected a non-empty string", schema.NameParam)
 	}
 
 	found, err := choose(doc, nameLeaf, own, known.list)
@@ -300,8 +300,8 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 }
 
 // choose returns the architecture that a model's file specifies or, if it specifies none,
-// the architecture whose pattern matches the model's name. Architectures in own, which come
-// from the model's own file or package, take precedence.
+// the architecture whose pattern matches the model's name. Architectures in the own list,
+// which come from the model's own file or package, take precedence.
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
@@ -424,7 +424,7 @@ func names(all []candidate) string {
 // readModel returns a model's parameters, and the architectures and families that its CUE
 // file defines.
 func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
-	b, err := l.brings(file)
+	b, err := l.broughtBy(file)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -524,9 +524,9 @@ type brought struct {
 	families []*schema.Family
 }
 
-// brings returns the architectures and families that a CUE file defines, or nil if the file
-// cannot be evaluated.
-func (l *Loader) brings(name string) (*brought, error) {
+// broughtBy returns the architectures and families that a CUE file defines, or nil if the
+// file cannot be evaluated.
+func (l *Loader) broughtBy(name string) (*brought, error) {
 	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
 		p, err := l.Evaluate(name)
 		if err != nil {
@@ -543,11 +543,11 @@ func (l *Loader) brings(name string) (*brought, error) {
 	return find.(func() (*brought, error))()
 }
 
-// beside is like brings, but for another file of a package. The limits apply to each such
-// file separately.
-func (l *Loader) beside(name string) (b *brought, err error) {
+// broughtByOther is like broughtBy, but for another file of a package. The limits apply to
+// each such file separately.
+func (l *Loader) broughtByOther(name string) (b *brought, err error) {
 	err = l.BoundedCUE(name, func() error {
-		b, err = l.brings(name)
+		b, err = l.broughtBy(name)
 		return err
 	})
 	return b, err
@@ -569,7 +569,7 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 			errs.Add(err)
 			continue
 		}
-		b, err := l.beside(n)
+		b, err := l.broughtByOther(n)
 		errs.Add(err)
 		if err == nil {
 			archs = union(archs, b.archs)
@@ -579,7 +579,7 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 	return archs, families, errs.Distinct().Err()
 }
 
-// union returns list, followed by the architectures from more that list does not contain.
+// union returns list, followed by the architectures in more that are not in list.
 // Duplicates occur because every file that contributes to an architecture yields the whole
 // architecture.
 func union(list, more []candidate) []candidate {
@@ -591,10 +591,10 @@ func union(list, more []candidate) []candidate {
 	return list
 }
 
-// addKnown returns the architectures in a file in a user's folder, and adds its
-// families to the known ones.
+// addKnown returns the architectures that a file in a user's folder defines, and adds the
+// file's families to the known ones.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	b, err := l.brings(name)
+	b, err := l.broughtBy(name)
 	if b == nil {
 		return nil, err
 	}
@@ -627,8 +627,9 @@ func (c *contract) apply(file string, own *data.Tree) (*data.Tree, error) {
 	return data.TreeOf(file, v)
 }
 
-// includesContract reports whether an expression unifies the contract with something. It
-// does not check which package is imported, because a file may import only the schema.
+// includesContract reports whether an expression is the contract, or unifies the contract
+// with another expression. It does not check which package is imported, because a file may
+// import only the schema.
 func includesContract(x ast.Expr) bool {
 	switch x := x.(type) {
 	case *ast.BinaryExpr:
@@ -645,9 +646,9 @@ func includesContract(x ast.Expr) bool {
 	return false
 }
 
-// architecturesIn returns the architectures in an evaluated file. again evaluates the file
-// once more, which is only necessary if a model's parameters may be invalid.
-func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error)) ([]candidate, error) {
+// architecturesIn returns the architectures in an evaluated file. reevaluate evaluates the
+// file again, which is only necessary if a model's parameters may be invalid.
+func (l *Loader) architecturesIn(p *source.CUE, reevaluate func() (*source.CUE, error)) ([]candidate, error) {
 	c, err := l.contract()
 	if err != nil {
 		return nil, err
@@ -670,7 +671,7 @@ func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error
 			return
 		}
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) {
-			p, err := again()
+			p, err := reevaluate()
 			if err != nil {
 				return cue.Value{}, err
 			}
@@ -731,7 +732,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if isFormula(path) && strings.HasPrefix(text, "a string") {
+			if isFormula(path) && saysString(text) {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
@@ -751,7 +752,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if isFormula(path) && v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a string") {
+			if isFormula(path) && v.IncompleteKind() != cue.StringKind && saysString(text) {
 				text = "a formula, in quotes"
 			}
 			expr := data.SourceExpr(v)
@@ -779,6 +780,11 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		said[d.Error()] = true
 		return d.Code == diag.Missing && slices.Contains(meant, d.Name)
 	})
+}
+
+// saysString reports whether a description of allowed values begins with strings.
+func saysString(text string) bool {
+	return strings.HasPrefix(text, "a string") || strings.HasPrefix(text, "a non-empty string")
 }
 
 // isFormula reports whether the string at a path in an architecture is a formula.
@@ -905,7 +911,7 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 		case value.Kind == cue.StringKind:
 			f := schema.FormulaOf(value.Value)
 			if old, ok := arch.Formulas[field]; ok {
-				return nil, diag.Errorf(old.Pos, "%s is defined twice, also at %s", field, f.Pos)
+				return nil, diag.Errorf(old.Pos, "%s is defined twice; the other definition is at %s", field, f.Pos)
 			}
 			arch.Formulas[field] = f
 		default:
@@ -927,7 +933,7 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 					return nil, err
 				}
 				if old, ok := arch.Formulas[k]; ok {
-					return nil, diag.Errorf(f.Pos, "%s is defined twice, also at %s", k, old.Pos)
+					return nil, diag.Errorf(f.Pos, "%s is defined twice; the other definition is at %s", k, old.Pos)
 				}
 				arch.Formulas[k] = f
 			}
@@ -991,7 +997,7 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 	if arch.DefaultAccounting == "" || has {
 		return nil
 	}
-	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which the %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
+	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
 		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 

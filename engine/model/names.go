@@ -47,16 +47,16 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 func Complete(word string, names []string) []string {
 	var list []string
 	for _, name := range names {
-		if rest, ok := continues(word, name); ok && !slices.Contains(list, word+rest) {
+		if rest, ok := continuation(word, name); ok && !slices.Contains(list, word+rest) {
 			list = append(list, word+rest)
 		}
 	}
 	return list
 }
 
-// continues returns the rest of a name after a word, and reports whether the word is a
+// continuation returns the rest of a name after a word, and reports whether the word is a
 // prefix of the name, ignoring case and punctuation.
-func continues(word, name string) (rest string, ok bool) {
+func continuation(word, name string) (rest string, ok bool) {
 	ends := word == "" || isPunctuation(rune(word[len(word)-1]))
 	for i := range len(name) + 1 {
 		if key(name[:i]) != key(word) || i < len(name) && !utf8.RuneStart(name[i]) {
@@ -99,8 +99,8 @@ func named(name string, all []Entry) (Entry, bool) {
 	return all[i], true
 }
 
-// identified returns the entry for a word: a Hugging Face identifier, only the NAME of such
-// an identifier, or a known name. The word may also have suffixes that do not change the
+// identified returns the entry for a word: a Hugging Face identifier, just the NAME part of
+// one, or a known name. The word may also have suffixes that do not change the
 // cache.
 func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	names := l.schema.Names.Get()
@@ -224,9 +224,9 @@ func parts(name string) []part {
 	for i := 0; i < len(name); {
 		var p part
 		p.fraction = i > 1 && name[i-1] == '.' && isDigit(name[i-2])
-		p.digits = name[i:after(name, i, isDigit)]
+		p.digits = name[i:skip(name, i, isDigit)]
 		i += len(p.digits)
-		p.letters = name[i:after(name, i, isLetter)]
+		p.letters = name[i:skip(name, i, isLetter)]
 		i += len(p.letters)
 		if p.digits+p.letters == "" {
 			i++
@@ -240,9 +240,9 @@ func parts(name string) []part {
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 0x80 }
 
-// after returns the offset of the first character in s, from i on, that is not of the given
-// kind.
-func after(s string, i int, kind func(byte) bool) int {
+// skip returns the offset of the first character at or after offset i in s that is not of
+// the given kind.
+func skip(s string, i int, kind func(byte) bool) int {
 	for i < len(s) && kind(s[i]) {
 		i++
 	}

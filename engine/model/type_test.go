@@ -14,7 +14,7 @@ import (
 	"kvbench/models"
 )
 
-// literals are values that a file may contain, both typical and unusual ones.
+// literals returns values that a file may contain, both typical and unusual ones.
 func literals(t *testing.T) []data.Value {
 	var list []data.Value
 	for _, text := range []string{

@@ -313,10 +313,10 @@ func (g Group) set(f *fit.Flag) {
 	}
 }
 
-// Meet adds to the plan's flags the values that let the run's processes find each other.
-// It returns all flags, and the flag that names the group of the processes, or nil if
+// Meet sets flags so that the run's processes find each other. It returns all of the
+// plan's flags, including these, and the flag that names the processes' group, or nil if
 // there is no such flag. It does not change values set by the user, except that it may
-// append the run's number to the group's name. If in, the installed program, is not nil,
+// append the run's number to the group's name. If in (the installed program) is not nil,
 // Meet sets only flags that the program has.
 func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit.Flag, *fit.Flag, error) {
 	var errs diag.List

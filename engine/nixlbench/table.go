@@ -273,7 +273,7 @@ func (f *Facts) Tally(tables []*Table) {
 	f.MissingRows -= int64(len(seen))
 }
 
-// number matches a number in the format that C++ prints.
+// number matches a number as C++ programs print it.
 var number = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan))$`)
 })

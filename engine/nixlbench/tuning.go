@@ -95,11 +95,10 @@ func (s *Setting) Name() string { return s.Flags[0].Name }
 func (s *Setting) Ordered() bool { return s.Flags[0].IsNumber() }
 
 // Settings returns the settings to vary in a plan: the settings in the data that have
-// several values and that the user did not fix, and the flags that the user set to
-// several values. The default of each setting is its value in the plan. If in, the
-// installed program, is not nil, a setting in the data is used only if the program has its
-// flags. If builtin is true, only flags that affect the I/O of kvbench's own program can be
-// varied.
+// several values and that the user did not fix, and the flags that the user set to several
+// values. The default of each setting is its value in the plan. If in is not nil, a setting
+// in the data is used only if the installed program has its flags. If builtin is true, only
+// flags that affect the I/O of kvbench's own program can be varied.
 func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed, builtin bool) ([]Setting, error) {
 	var list []Setting
 	var errs diag.List
@@ -255,7 +254,7 @@ func (s *Setting) finish(pl *plan.Plan) {
 func (r *Rules) OneRow(pl *plan.Plan) error {
 	asked, err := r.Asked(pl, pl.Flags, &Facts{Launch: "single"})
 	if err == nil && asked != nil && len(asked.ids) != 1 {
-		d := diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes, but tuning needs one", len(asked.ids))
+		d := diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes, but tuning needs exactly one", len(asked.ids))
 		for _, m := range r.bench.Runs.Get().Measures {
 			if m.Asked != nil && r.eval("asked."+m.Key+".first", new(diag.List)).Text() != r.eval("asked."+m.Key+".last", new(diag.List)).Text() {
 				d.WithHint("set --%s and --%s to the same value", m.Asked.First.Text, m.Asked.Last.Text)

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/plan"
 )
 
-// planned returns a plan with all flags of a release. Flags in set have those values; flags
-// in given were set by the user.
+// planned returns a plan with all flags of a release. The argument set contains the values
+// of some flags, and given lists the flags that the user set.
 func planned(t *testing.T, release string, set map[string]any, given ...string) *plan.Plan {
 	t.Helper()
 	n := &load(t).Nixlbench
@@ -160,8 +160,8 @@ func TestSettings(t *testing.T) {
 			release: "1.4.0", backend: "OBJ", set: with(map[string]any{"max_batch_size": int64(1)}),
 			want: "num_threads [1] 2 4 8 16 32, pipeline_depth [1] 2 4 8 16",
 		},
-		// A user who sets either of a setting's flags fixes the setting. A user's values
-		// replace the values in the data.
+		// If the user sets either of a setting's flags, the setting is not varied. A user's
+		// values replace the values in the data.
 		{
 			release: "1.4.0", backend: "GDS_MT", given: []string{"start_batch_size"}, several: several("num_threads", int64(6), int64(3)),
 			want: "num_threads [1] 3 6, pipeline_depth [1] 2 4 8 16, gds_mt_num_threads [1] 2 4 8 16 32",

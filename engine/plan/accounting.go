@@ -51,13 +51,13 @@ const (
 // patternsTable is the name of an architecture's table of access patterns.
 const patternsTable = "access_patterns"
 
-// account is an architecture with an accounting. The accounting determines which fields,
-// quantities and tables to use.
+// account is an architecture with the accounting that its plans use. The accounting
+// determines which fields, quantities and tables to use.
 type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
-	// transfers reports whether the plans are for transfers between the ranks on two sides.
+	// transfers is true if the plans are for transfers between the ranks on two sides.
 	transfers bool
 	slowest   bool // see [Use.Slowest]
 }
@@ -90,7 +90,7 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not describe its layers: rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s does not define %s, which the %s accounting requires", arch.Name, patternsTable, schema.AccountingModel).
+		return diag.Errorf(at, "%s does not define %s, which %s accounting requires", arch.Name, patternsTable, schema.AccountingModel).
 			WithHint("use --%s %s to count its layers one by one", accountingVar, accountingRank)
 	}
 	return nil
@@ -285,11 +285,11 @@ func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config
 // NotOfRanks returns the error for a transfer in an accounting that has no ranks.
 func NotOfRanks(cfg *config.Config) error {
 	v := cfg.Values[accountingVar]
-	return v.Origin.Errorf("a transfer moves data between ranks, but the %s accounting does not count individual ranks", v.Str).
+	return v.Origin.Errorf("a transfer moves data between ranks, but %s accounting does not count individual ranks", v.Str).
 		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
-// transferWord describes, in messages, the origin of the values that [ForTransfer] sets.
+// transferWord is how messages describe the origin of the values that [ForTransfer] sets.
 const transferWord = "transfer"
 
 // Transfers reports whether a configuration sets a field that exists only for transfers. If

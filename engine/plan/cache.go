@@ -160,8 +160,8 @@ type cell struct {
 	partNames        []string
 }
 
-// in returns the number of the cell's layers from lo up to, but not including, hi.
-func (c *cell) in(lo, hi int) int64 {
+// countIn returns the number of the cell's layers from lo up to, but not including, hi.
+func (c *cell) countIn(lo, hi int) int64 {
 	from, _ := slices.BinarySearch(c.layers, lo)
 	to, _ := slices.BinarySearch(c.layers, hi)
 	return int64(to - from)
@@ -274,7 +274,7 @@ func (ds *declarations) declareFields() {
 			if own, ok := g.Fields[field]; ok {
 				fields[field][name] = own
 			} else {
-				fields[field][name] = ds.within(ds.schema.Cache.Get().Kind(g.Kind), f.Default)
+				fields[field][name] = ds.withLocalNames(ds.schema.Cache.Get().Kind(g.Kind), f.Default)
 			}
 		}
 	}
@@ -296,13 +296,13 @@ func (ds *declarations) declareKinds(kinds map[string]*schema.Kind) {
 	bytes, count := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
-		pages[name], grows[name], bound[name] = ds.within(k, k.Pages), ds.within(k, k.Grows), ds.within(k, k.Bound)
-		sort[name], span[name], same[name] = ds.within(k, k.Sort), ds.within(k, k.Span), ds.within(k, k.SamePages)
+		pages[name], grows[name], bound[name] = ds.withLocalNames(k, k.Pages), ds.withLocalNames(k, k.Grows), ds.withLocalNames(k, k.Bound)
+		sort[name], span[name], same[name] = ds.withLocalNames(k, k.Sort), ds.withLocalNames(k, k.Span), ds.withLocalNames(k, k.SamePages)
 		var parts, stored []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
 			stored = append(stored, "("+partName(name, part)+" > 0 ? 1 : 0)")
-			scope.Formula(partName(name, part), ds.within(k, k.Parts[part]), formula.Num)
+			scope.Formula(partName(name, part), ds.withLocalNames(k, k.Parts[part]), formula.Num)
 		}
 		bytes[name], count[name] = schema.Formula{Text: "0"}, schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -327,9 +327,9 @@ func (ds *declarations) declareKinds(kinds map[string]*schema.Kind) {
 // fieldVar returns the name that formulas use for a field of the current layer.
 func fieldVar(field string) string { return "layer_" + field }
 
-// within returns a copy of a kind's formula in which the names of the kind's fields need
-// no prefix.
-func (ds *declarations) within(k *schema.Kind, f schema.Formula) schema.Formula {
+// withLocalNames returns a copy of a kind's formula in which the names of the kind's fields
+// need no prefix.
+func (ds *declarations) withLocalNames(k *schema.Kind, f schema.Formula) schema.Formula {
 	if ds.local[k] == nil {
 		ds.local[k] = make(map[string]string, len(k.Fields))
 		for field := range k.Fields {
@@ -347,7 +347,7 @@ func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []sche
 	for i := range list {
 		f := list[i].Require
 		if k != nil {
-			f = ds.within(k, f)
+			f = ds.withLocalNames(k, f)
 		}
 		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f, formula.Bool)
 		ds.cache.requires = append(ds.cache.requires, requirement{&list[i], kind, 0})
@@ -409,7 +409,7 @@ func (ds *declarations) linkCache() error {
 	return nil
 }
 
-// named returns the frequently used references by name.
+// named returns the frequently used references, keyed by name.
 func (c *cache) named() map[string]*formula.Ref {
 	return map[string]*formula.Ref{
 		layerVar: &c.layer, groupVar: &c.group, kindVar: &c.kind, perVar: &c.per, draftVar: &c.draft,
@@ -551,7 +551,8 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 var stageFields = []string{stagesField, stageField, patternField}
 
 // layerRefs returns references to everything, except folds, that affects values computed
-// from layers. If bytes is true, it omits what affects only the I/Os, not their bytes.
+// from layers. If bytes is true, it omits what affects only the number and sizes of the
+// I/Os, not their total bytes.
 func (p *Program) layerRefs(bytes bool) []formula.Ref {
 	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {

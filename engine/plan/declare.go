@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// declarations declares the formulas of a program and the names that they may read.
+// A declarations value declares the formulas of a program and the names that they may read.
 type declarations struct {
 	*Program
 	scope *formula.Scope

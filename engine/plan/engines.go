@@ -306,8 +306,8 @@ func (f *Frame) checkRelease(req *Request) error {
 	return d
 }
 
-// what describes what one I/O covers.
-func (o *io) what() string {
+// coverage describes what one I/O covers.
+func (o *io) coverage() string {
 	s := o.shares[0]
 	parts := slices.Clone(s.parts)
 	for i, part := range parts {

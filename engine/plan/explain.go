@@ -33,7 +33,7 @@ type Step struct {
 	Parts  []*Step
 }
 
-// Answer is how one value of a plan is computed.
+// Answer describes how one value of a plan is computed.
 type Answer struct {
 	Plan *Plan
 	Step *Step
@@ -183,7 +183,7 @@ type explainer struct {
 	fit    *fit.Fitter
 	plan   *Plan
 	values map[string]fit.Value // flags that are neither defaults nor computed
-	// argument is the flag whose value [fit.ArgumentVar] currently has.
+	// argument is the name of the flag whose value is currently in [fit.ArgumentVar].
 	argument string
 	// stood contains the stand-ins in effect, keyed by the name of the value that they
 	// replace.
@@ -216,7 +216,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 	p.layers.byCell = pl.Request.byCell
 	x := &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
 	if pl.Transfers() {
-		// Making the plan succeeded, so the destination side has no errors.
+		// The plan was made without errors, so the destination side has none.
 		req, err := x.destinationOf(pl.Request, x.frame, nil)
 		if err == nil {
 			x.other.Load(req)
@@ -304,7 +304,7 @@ func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 		s.Parts = append(s.Parts, p)
 	}
 	if e.Source.Pos.IsZero() && len(s.Parts) == 1 {
-		// A formula that does not come from a file only refers to another value.
+		// A formula that does not come from a file just refers to another value.
 		s.Formula, s.Values, s.Origin, s.Parts = s.Parts[0].Formula, s.Parts[0].Values, s.Parts[0].Origin, s.Parts[0].Parts
 	}
 	return s, nil

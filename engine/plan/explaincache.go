@@ -56,7 +56,7 @@ func (x *explainer) foldOnce(s *Step, f *fold) error {
 const roundedUp = ", rounded up"
 
 // unlessStep explains a fold that is 0 because its condition does not hold. It reports
-// whether this is the case.
+// whether the fold is 0 for this reason.
 func (x *explainer) unlessStep(s *Step, f *fold) (bool, error) {
 	if f.when < 0 {
 		return false, nil
@@ -116,7 +116,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	var values []string
 	for i := range x.cells {
 		c := &x.cells[i]
-		n := c.in(lo, hi)
+		n := c.countIn(lo, hi)
 		if n == 0 {
 			continue
 		}
@@ -159,8 +159,8 @@ func byText(f *fold) string {
 	return strings.Join(texts, ", ")
 }
 
-// groupStep explains a value of the layers in a cell. n is the number of the cell's
-// layers that are counted.
+// groupStep explains a value of the layers in a cell. n says how many of the cell's layers
+// are counted.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
 	outer := x.at
 	x.at = c

@@ -79,7 +79,7 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 		return j, nil
 	}
 	if v := cfg.Values[accountingVar]; v.Origin.Given() {
-		return j, v.Origin.Errorf("the %s accounting has no per-layer counts", v.Str).
+		return j, v.Origin.Errorf("%s accounting has no per-layer counts", v.Str).
 			WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 	}
 	if v := cfg.Values[DraftVar]; IsDrafter(all.schema, v) {

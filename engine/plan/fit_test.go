@@ -216,7 +216,7 @@ func TestFit(t *testing.T) {
 				if r.IntN(4) == 0 {
 					req.Flags["total_buffer_size"] = num(1 << (28 + r.IntN(6)))
 				}
-				pl, err := one(p.Plans(req))
+				pl, err := onlyPlan(p.Plans(req))
 				if err != nil {
 					refused++
 					pl = retry(t, p, req, err)
@@ -244,15 +244,15 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// one returns the only plan for a request.
-func one(plans []*plan.Plan, err error) (*plan.Plan, error) {
+// onlyPlan returns the only plan for a request.
+func onlyPlan(plans []*plan.Plan, err error) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
 	return plans[0], nil
 }
 
-// retry plans a refused request again with the first suggestion from its error.
+// retry makes a new plan for a refused request, using the first suggestion from the error.
 func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Plan {
 	t.Helper()
 	d := diag.All(err)[0]
@@ -269,7 +269,7 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 		fmt.Sscan(m[2], &n)
 		req.Flags[m[1]] = num(n)
 	}
-	pl, err := one(p.Plans(req))
+	pl, err := onlyPlan(p.Plans(req))
 	if err != nil {
 		t.Fatalf("the suggestion %q is refused: %v", first, err)
 	}
@@ -335,7 +335,7 @@ func TestFitFiles(t *testing.T) {
 			if r.IntN(8) == 0 {
 				req.Flags["num_iter"] = num(1 + r.Int64N(2000))
 			}
-			pl, reason := one(p.Plans(req))
+			pl, reason := onlyPlan(p.Plans(req))
 			if reason == nil {
 				fitted++
 				if err := holds(s, pl); err != nil {
@@ -346,7 +346,7 @@ func TestFitFiles(t *testing.T) {
 			refused++
 			asked := *req
 			asked.Fit = false
-			if pl, err = one(p.Plans(&asked)); err != nil {
+			if pl, err = onlyPlan(p.Plans(&asked)); err != nil {
 				t.Fatal(err)
 			}
 			if holds(s, pl) == nil {

@@ -114,7 +114,7 @@ func (l *Layers) combine(f *fold, cells []cell, lo, hi int) (v formula.Rat, err 
 func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat, error) {
 	n := int64(len(c.layers))
 	if f.Over == schema.OverStage {
-		n = c.in(lo, hi)
+		n = c.countIn(lo, hi)
 	}
 	if n == 0 {
 		return v, nil
@@ -126,8 +126,8 @@ func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat,
 	return f.plus(v, one, n)
 }
 
-// plus combines v with the values of n layers. The argument one is the value of each of
-// these layers.
+// plus combines v with the values of n layers. Each of these layers has the value given by
+// the argument one.
 func (f *fold) plus(v, one formula.Rat, n int64) (formula.Rat, error) {
 	if f.Fold.Fold == schema.FoldMax {
 		if v.Cmp(one) < 0 {

@@ -163,9 +163,9 @@ func (f *Frame) missing(req *Request, err error) error {
 // large.
 const minLarge = 1 << 31
 
-// tooLarge returns a better error for a result that does not fit in 64 bits: one about the
-// largest number that the user set in the configuration. If d is another error or no large
-// number was set, tooLarge returns nil.
+// tooLarge returns a better error for a result that does not fit in 64 bits. It points to
+// the largest number that the user set in the configuration. If d is another error or no
+// large number was set, tooLarge returns nil.
 func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
 	if !strings.HasSuffix(d.Msg, "does not fit in 64 bits") {
 		return nil
@@ -289,7 +289,7 @@ func expected(values *formula.Frame, ref formula.Ref) string {
 }
 
 // Require checks the architecture's requirements on its parameters. It returns an error for
-// the first requirement that does not hold. If the requirement only causes a note or a
+// the first requirement that is not met. If the requirement only causes a note or a
 // warning, Require adds that to warnings and continues.
 func (f *Frame) Require(req *Request, warnings *diag.List) error {
 	for i := range f.arch.Requires {

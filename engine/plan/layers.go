@@ -200,7 +200,7 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 			continue
 		}
 		seen[c.group] = true
-		frame := l.at(-1, c.index)
+		frame := l.frameAt(-1, c.index)
 		for _, field := range l.cache.counts[c.kind] {
 			f := l.arch.Layers.Groups[c.group].Fields[field.field]
 			if f.IsZero() {
@@ -280,17 +280,17 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.watch()
 }
 
-// watch records which of the model's facts and requirements can change when fields vary.
-// Call it again after creating a new space, because the frames of the old space must not be
-// used.
+// watch determines and records which of the model's facts and requirements can change when
+// fields vary. Call it again after creating a new space, because the frames of the old
+// space must not be used.
 func (l *Layers) watch() error {
 	l.live, l.checks = nil, nil
 	l.modelLive()
 	return l.checkBase()
 }
 
-// The positions, in [tally.varying], of the inputs that are not fields. These inputs
-// exist only for transfers.
+// The positions in [tally.varying] of the inputs that are not fields. These inputs exist
+// only for transfers.
 const (
 	rankVaries = iota
 	groupVaries
@@ -350,7 +350,7 @@ func (l *Layers) foldModel(req *Request) error {
 	return nil
 }
 
-// modelLive records the folds over the model's layers whose values can vary.
+// modelLive records which folds over the model's layers have values that can vary.
 func (l *Layers) modelLive() {
 	n := 0
 	for _, f := range l.cache.folds {
@@ -374,7 +374,7 @@ func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 		of := make([]formula.Rat, len(l.cells))
 		for i := range l.cells {
 			var err error
-			if of[i], err = l.at(stage, i).Num(f.value); err != nil {
+			if of[i], err = l.frameAt(stage, i).Num(f.value); err != nil {
 				return facts, err
 			}
 		}
@@ -383,7 +383,7 @@ func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 	}
 	frame := l.base
 	if stage >= 0 {
-		frame = l.at(stage, -1)
+		frame = l.frameAt(stage, -1)
 	}
 	v, err := frame.Num(f.value)
 	return append(facts, fact{f.Name, v}), err
@@ -476,7 +476,7 @@ func (l *Layers) stageFacts(st *stage) (err error) {
 			return err
 		}
 		if len(st.facts) > before && l.space.Varies(f.value) {
-			st.live = append(st.live, live{before, l.at(st.place, -1), f.value})
+			st.live = append(st.live, live{before, l.frameAt(st.place, -1), f.value})
 		}
 	}
 	for _, v := range append(slices.Clone(l.live), st.live...) {

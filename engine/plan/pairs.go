@@ -63,7 +63,7 @@ type sideField struct {
 }
 
 // pairRequirement is a requirement of an engine or, if engine is "", of all engines. It
-// applies to the two sides or, if each is set, to each group of layers.
+// applies to the two sides or, if the each field is set, to every group of layers.
 type pairRequirement struct {
 	requirement
 	engine string
@@ -77,7 +77,7 @@ func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
 	ds.cache.pairing = &pairing{}
 	shares := map[string]schema.Formula{}
 	for name, k := range kinds {
-		shares[name] = ds.within(k, k.Shares)
+		shares[name] = ds.withLocalNames(k, k.Shares)
 	}
 	tableOf(ds.scope, "kind_shares", shares, formula.Num)
 	ds.scope.Formula(layerShares, formula.Source{Text: "kind_shares[" + kindVar + "]"}, formula.Num)
@@ -210,8 +210,8 @@ func (p *pairing) refs(slowest, bytes bool) []formula.Ref {
 // group divide the heads among themselves.
 type Ranks struct{ Stages, Groups, Each int }
 
-// Number returns the number of a rank on its side. The ranks of a stage are numbered
-// consecutively, as are the ranks of each group within a stage.
+// Number returns the number of a rank among the ranks of its side. The ranks of a stage are
+// numbered consecutively, as are the ranks of each group within a stage.
 func (r Ranks) Number(stage, group, rank int) int { return (stage*r.Groups+group)*r.Each + rank }
 
 // Cycle returns the number of requests after which the pairs of groups repeat. Each side
@@ -353,7 +353,7 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 	}
 	p := l.cache.pairing
 	var sides [4]int
-	l.inFirst = l.at(-1, 0)
+	l.inFirst = l.frameAt(-1, 0)
 	for i, ref := range p.sides {
 		n, err := l.wholeAt(l.inFirst, ref)
 		if err != nil {
@@ -411,12 +411,12 @@ func (l *Layers) countAll(req *Request, all *pairsOf) error {
 			o := &st.ios[j]
 			each := o.from.pairs()
 			o.pairs = sum.mul(each, groups)
-			o.between = append(o.between, [2]int{st.number, st.to})
+			o.stagePairs = append(o.stagePairs, [2]int{st.number, st.to})
 			each = sum.mul(each, n)
 			if l.slowest {
 				each = sum.mul(each, st.alike)
 			}
-			bytes, ios := o.each(all.requests)
+			bytes, ios := o.perRequest(all.requests)
 			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(bytes, each))
 			all.overall.ios = sum.add(all.overall.ios, sum.mul(ios, each))
 		}
@@ -427,9 +427,9 @@ func (l *Layers) countAll(req *Request, all *pairsOf) error {
 	return nil
 }
 
-// each returns the bytes and I/Os of one request, given the number of requests that o is
-// for.
-func (o *io) each(requests int64) (bytes, ios int64) {
+// perRequest returns the bytes and I/Os of one request. requests is the number of requests
+// that o covers.
+func (o *io) perRequest(requests int64) (bytes, ios int64) {
 	var sum total
 	return sum.over(o.moved, formula.Int(requests)).Num(), sum.over(o.all, formula.Int(requests)).Num()
 }
@@ -458,7 +458,7 @@ func (l *Layers) countPairs(st *stage, all *pairsOf) error {
 			return err
 		}
 		st.blocks = sum.mul(n, all.requests)
-		if st.block, err = l.wholeAt(l.at(st.place, -1), l.cache.blockBytes); err != nil {
+		if st.block, err = l.wholeAt(l.frameAt(st.place, -1), l.cache.blockBytes); err != nil {
 			return err
 		}
 	}
@@ -502,8 +502,8 @@ func (l *Layers) requirePair(req *Request, frame *formula.Frame, group string, w
 }
 
 // placed returns the requirement in a form that lets messages point to a field that the
-// user set. If the user set only the corresponding field on the other side, placed
-// changes Of to that field.
+// user set. If the user set only the corresponding field on the other side, the returned
+// requirement has that field as its Of.
 func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requirement {
 	given := func(field string) bool { return req.Config.Values[field].Origin.Given() }
 	if given(r.Of) {
@@ -529,7 +529,7 @@ func addDistinct(list *diag.List, more diag.List) {
 	}
 }
 
-// setPairRates evaluates how much of each cell a pair of ranks moves, and checks the
+// setPairRates determines how much of each cell a pair of ranks moves, and checks the
 // requirements on the cell's layers.
 func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	seen := map[string]bool{}
@@ -537,7 +537,7 @@ func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	var maps []*sources
 	for i := range l.cells {
 		r := &l.rates[i]
-		*r = rate{cell: &l.cells[i], at: l.at(-1, i)}
+		*r = rate{cell: &l.cells[i], at: l.frameAt(-1, i)}
 		if !seen[r.group] || l.cache.byLayer[r.group] {
 			seen[r.group] = true
 			if err := l.requireLayers(req, r, warnings); err != nil {
@@ -574,7 +574,7 @@ func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// pairRates evaluates how much of each cell a pair of ranks moves after the values of
+// pairRates determines how much of each cell a pair of ranks moves, once the values of
 // varying fields have changed.
 func (l *Layers) pairRates(req *Request) error {
 	for i := range l.rates {
@@ -601,7 +601,7 @@ func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error
 		if err := l.require(req, r.at, kind, r.group, warnings); err != nil {
 			return err
 		}
-		if err := l.other.require(l.pairs.to, l.other.at(-1, r.index), kind, r.group, &more); err != nil {
+		if err := l.other.require(l.pairs.to, l.other.frameAt(-1, r.index), kind, r.group, &more); err != nil {
 			return err
 		}
 	}
@@ -609,8 +609,8 @@ func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error
 	return nil
 }
 
-// pairRate evaluates how many bytes of a cell's page a pair of ranks moves. For each
-// part, it counts only the bytes that both ranks store.
+// pairRate determines how many bytes of a cell's page a pair of ranks moves. For each part,
+// it counts only the bytes that both ranks store.
 func (l *Layers) pairRate(r *rate) (err error) {
 	r.parts, r.pages = r.parts[:0], 0
 	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil || r.page == 0 {
@@ -631,7 +631,7 @@ func (l *Layers) pairRate(r *rate) (err error) {
 	return nil
 }
 
-// pairPages evaluates the number of descriptors per request and the number of pages per
+// pairPages determines the number of descriptors per request and the number of pages per
 // descriptor.
 func (l *Layers) pairPages(r *rate) (err error) {
 	if r.each, err = l.wholeAt(r.at, l.cache.pairing.ios); err != nil {
@@ -686,8 +686,8 @@ func (s *sources) equal(t *sources) bool {
 	return slices.EqualFunc(*s, *t, func(a, b [][]int) bool { return slices.EqualFunc(a, b, slices.Equal) })
 }
 
-// of returns the source ranks for a destination rank.
-func (s *sources) of(group, rank int) []int { return (*s)[group%len(*s)][rank] }
+// ranksFor returns the source ranks for a destination rank.
+func (s *sources) ranksFor(group, rank int) []int { return (*s)[group%len(*s)][rank] }
 
 // pairs returns the number of pairs of ranks in one pair of groups.
 func (s *sources) pairs() int64 {
@@ -731,8 +731,8 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 	for k := range min(deals, n) {
 		from, to := int(k)%all.source.Groups, int(k)%all.destination.Groups
 		for rank := range all.destination.Each {
-			for _, source := range o.from.of(to, rank) {
-				for _, b := range o.between {
+			for _, source := range o.from.ranksFor(to, rank) {
+				for _, b := range o.stagePairs {
 					senders[all.source.Number(b[0], from, source)] = true
 					receivers[all.destination.Number(b[1], to, rank)] = true
 				}
@@ -762,7 +762,7 @@ func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 	}
 	for i := range l.stages {
 		st := &l.stages[i]
-		k := slices.IndexFunc(l.chosen, func(other *stage) bool { return st.moves(other) })
+		k := slices.IndexFunc(l.chosen, func(other *stage) bool { return st.hasSameIOs(other) })
 		if k < 0 {
 			l.chosen = append(l.chosen, st)
 			continue
@@ -770,7 +770,7 @@ func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 		for j := range st.ios {
 			o := &l.chosen[k].ios[j]
 			o.pairs += st.ios[j].pairs
-			o.between = append(o.between, st.ios[j].between...)
+			o.stagePairs = append(o.stagePairs, st.ios[j].stagePairs...)
 		}
 	}
 	if !all.together {
@@ -790,8 +790,8 @@ func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 	return l.chosen, nil
 }
 
-// moves reports whether the ranks in two pairs of stages have the same I/Os.
-func (st *stage) moves(other *stage) bool {
+// hasSameIOs reports whether the ranks in two pairs of stages have the same I/Os.
+func (st *stage) hasSameIOs(other *stage) bool {
 	if len(st.ios) != len(other.ios) {
 		return false
 	}
@@ -818,7 +818,7 @@ func (l *Layers) slowestOf() (*stage, error) {
 		if len(l.stages) > 1 {
 			v, ok := l.micros(st.bytes, st.total)
 			if !ok {
-				return nil, diag.Errorf(diag.Pos{}, "the time of a pair cannot be computed")
+				return nil, diag.Errorf(diag.Pos{}, "the transfer time of a pair of ranks cannot be computed")
 			}
 			if v.Cmp(most) > 0 {
 				best, most = st, v
@@ -834,7 +834,7 @@ func (l *Layers) slowestOf() (*stage, error) {
 		}
 	}
 	if len(best.ios) > 0 {
-		best.first().pairs, best.first().every = pairs, true
+		best.first().pairs, best.first().allGroups = pairs, true
 	}
 	return best, nil
 }
@@ -857,7 +857,7 @@ func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 // Transfer describes how the caches of requests move from the ranks of one side to the
 // ranks of the other.
 type Transfer struct {
-	// Op is the operation that the side that starts the transfer performs: READ or WRITE.
+	// Op is the operation performed by the side that starts the transfer: READ or WRITE.
 	Op string
 	// Flags are the nixlbench flags that the transfer determines, keyed by name.
 	Flags               map[string]formula.Value
@@ -868,8 +868,8 @@ type Transfer struct {
 	// Request is the request for the source side, including the values that the engine
 	// determines.
 	Request *Request
-	// To is the request for the destination side. Some of its fields come from the decode
-	// section of the configuration.
+	// The To field is the request for the destination side. Some of its fields come from
+	// the decode section of the configuration.
 	To       *Request
 	Warnings diag.List
 	layers   *Layers
@@ -902,8 +902,8 @@ func (t *Transfer) Value(name string) (formula.Value, error) {
 	return t.layers.inFirst.Eval(ref)
 }
 
-// Shape describes descriptors of one size that each pair of ranks between two stages moves
-// for one request.
+// Shape describes descriptors of one size. Each pair of ranks, one in each of two stages,
+// moves these descriptors for one request.
 type Shape struct {
 	// Source and Destination are the numbers of the two pipeline stages.
 	Source, Destination int
@@ -918,7 +918,7 @@ type Shape struct {
 
 // Sources returns the source ranks for a destination rank. Ranks are numbered within their
 // groups.
-func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
+func (s *Shape) Sources(group, rank int) []int { return s.from.ranksFor(group, rank) }
 
 // Pairs returns how many pairs of ranks between two groups have descriptors of this shape.
 func (s *Shape) Pairs() int64 { return s.from.pairs() }
@@ -970,7 +970,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 		}
 		for j := range counted.ios {
 			o := &counted.ios[j]
-			bytes, ios := o.each(all.requests)
+			bytes, ios := o.perRequest(all.requests)
 			t.Shapes = append(t.Shapes, Shape{
 				Source: st.number, Destination: st.to, Group: strings.Join(counted.groups(o), "+"), Layers: st.layers(),
 				Bytes: bytes, Descriptors: ios, DescriptorBytes: o.bytes, from: o.from,

@@ -12,10 +12,10 @@ import (
 // Planners makes and caches the planners for a release of nixlbench. It is not safe for
 // concurrent use.
 type Planners struct {
-	// Release is the nixlbench release. From is the name, in messages, of the setting that
-	// selected it.
+	// Release is the nixlbench release. From is the name that messages use for the setting
+	// that selected it.
 	Release, From string
-	// Quantities requests planners that compute only quantities; see [Use.Quantities].
+	// If Quantities is set, planners compute only quantities; see [Use.Quantities].
 	Quantities bool
 
 	schema *schema.Schema
@@ -57,8 +57,8 @@ func (all *Planners) For(arch *schema.Architecture, use Use) (*Planner, error) {
 }
 
 // Checker returns a checker for an architecture. The error lists everything that is wrong
-// with its formulas in each accounting that it supports. It is also an error if the
-// architecture supports no accounting.
+// with the architecture's formulas in each accounting that the architecture supports. It is
+// also an error if the architecture supports no accounting.
 func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	var errs diag.List
 	var unknown error

@@ -23,7 +23,7 @@ type Points struct {
 	key   uint64
 	now   *keptLayers
 	alone *Layers
-	// latest contains the layers for the latest requests, or nil if they are not in the
+	// latest contains the layers for the latest requests, or is nil if they are not in the
 	// cache. same reports whether the previous requests came from the same layers.
 	latest *keptLayers
 	same   bool
@@ -130,7 +130,7 @@ func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 // If so, the engine's values for fields that are not set are also the same.
 func (pt *Points) Same() bool { return pt.same }
 
-// Expand is like [Layers.Expand], but uses the axis values with the indexes in at. It may
+// Expand is like [Layers.Expand], but uses the axis values whose indexes are in at. It may
 // set these values in the request's configuration. The results are valid until the next
 // call.
 func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) {

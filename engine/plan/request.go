@@ -117,8 +117,8 @@ func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
 // Value returns one of the plan's values by name: a quantity, a configuration field, a
-// parameter, or the architecture's name. In rank accounting, the stage, the group,
-// and what an I/O covers also have names.
+// parameter, or the architecture's name. In rank accounting, there are also names for the
+// stage, the group, and what an I/O covers.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {
@@ -136,7 +136,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	case name == windowsVar && pl.Rank():
 		return pl.Request.windows, true
 	case name == ioCovers && pl.Rank():
-		return text(pl.Request.io.what())
+		return text(pl.Request.io.coverage())
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {

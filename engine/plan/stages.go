@@ -18,18 +18,18 @@ type rate struct {
 	page  int64       // bytes per page
 	pages int64       // pages per request
 	ios   formula.Rat // I/Os per layer in the stage, assuming one I/O per page
-	// parts contains the bytes of each part of a page. It is set only in transfers, or if each
-	// part is a separate I/O.
+	// parts contains the size in bytes of each part of a page. It is set only in transfers,
+	// or if each part is a separate I/O.
 	parts []int64
 	// partFrames contains the frame for each part.
 	partFrames []*formula.Frame
-	// covers specifies what one I/O covers.
+	// The covers field specifies what one I/O covers.
 	covers string
 	pool   int64 // the number of the layers' pool, if one I/O covers a pool
 	// per is the number of pages that one I/O moves. moved is the number of pages that all
 	// I/Os move.
 	per, moved formula.Rat
-	// from contains the sources of each destination rank in a transfer.
+	// The from field contains the sources of each destination rank in a transfer.
 	from *sources
 	each int64 // in a transfer, I/Os per request for one layer, without padding
 }
@@ -67,16 +67,16 @@ type io struct {
 	all          formula.Rat // the number of I/Os before rounding
 	moved        formula.Rat // bytes that all I/Os move; the last I/O may be shorter
 	shares       []share
-	// every reports whether the I/Os are named after all groups in their stage.
-	every bool
-	// In a transfer, from contains the sources of each destination rank, and pairs is the
-	// number of pairs of ranks that have these I/Os.
+	// allGroups reports whether the I/Os are named after all groups in their stage.
+	allGroups bool
+	// In a transfer, the from field contains the sources of each destination rank, and
+	// pairs is the number of pairs of ranks that have these I/Os.
 	from  *sources
 	pairs int64
-	// between lists the pairs of source and destination stages that contain these pairs of
-	// ranks. senders and receivers count the source and destination ranks in these pairs, and
-	// are set only if a plan for all pairs at once is requested.
-	between            [][2]int
+	// stagePairs contains the pairs of source and destination stages that contain these
+	// pairs of ranks. senders and receivers count the source and destination ranks in these
+	// pairs, and are set only if a plan for all pairs at once is requested.
+	stagePairs         [][2]int
 	senders, receivers int64
 	// together reports whether all of these pairs move their I/Os at the same time.
 	together bool
@@ -88,7 +88,8 @@ type share struct {
 	terms []term
 	units int64
 	part  string // the part of a layer that an I/O moves, or ""
-	// covers specifies what an I/O covers, and parts lists the parts of the layer.
+	// The covers field specifies what an I/O covers, and parts lists the parts of the
+	// layer.
 	covers string
 	parts  []string
 }
@@ -110,7 +111,7 @@ type sized struct {
 // first returns the I/Os of the first size.
 func (st *stage) first() *io { return &st.ios[0] }
 
-// next adds a share with one term to the list, reusing memory.
+// The next method adds a share with one term to the list, reusing memory.
 func (st *stage) next(r *rate, n int64) *sized {
 	i := len(st.list)
 	if i == cap(st.list) {
@@ -132,9 +133,9 @@ func (st *stage) nextIO(bytes int64, from *sources) *io {
 	}
 	st.ios = st.ios[:i+1]
 	o := &st.ios[i]
-	shares, between := o.shares[:0], o.between[:0]
+	shares, stagePairs := o.shares[:0], o.stagePairs[:0]
 	*o = io{} // clearing it and setting fields is faster than copying a composite literal
-	o.bytes, o.from, o.shares, o.between = bytes, from, shares, between
+	o.bytes, o.from, o.shares, o.stagePairs = bytes, from, shares, stagePairs
 	return o
 }
 
@@ -232,13 +233,13 @@ func (r *rate) joins(q *rate) bool {
 
 // groups returns the names of the groups of layers that some of the stage's I/Os move.
 func (st *stage) groups(o *io) []string {
-	if !o.every {
+	if !o.allGroups {
 		return shorten(st.names(o), st)
 	}
 	var all []string
 	for i := range st.ios {
 		one := st.ios[i]
-		one.every = false
+		one.allGroups = false
 		all = append(all, st.groups(&one)...)
 	}
 	slices.Sort(all)
@@ -285,7 +286,7 @@ func shorten(names []string, st *stage) []string {
 	return out
 }
 
-// layers describes the layers of a stage, as in "layers 0 to 3".
+// layers returns a description of a stage's layers, as in "layers 0 to 3".
 func (st *stage) layers() string {
 	switch st.hi - st.lo {
 	case 0:
@@ -311,7 +312,7 @@ func (l *Layers) ratesOf(req *Request, warnings *diag.List) error {
 	for i := range l.cells {
 		c := &l.cells[i]
 		r := &l.rates[i]
-		*r = rate{cell: c, at: l.at(-1, i)}
+		*r = rate{cell: c, at: l.frameAt(-1, i)}
 		if !seen[c.group] || l.cache.byLayer[c.group] {
 			seen[c.group] = true
 			for _, kind := range []string{c.kind, everyKind} {
@@ -327,8 +328,8 @@ func (l *Layers) ratesOf(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// rate evaluates the pages of a cell. It determines what an I/O covers only once, because
-// that does not vary.
+// rate computes the size and the number of a cell's pages. It determines what an I/O covers
+// only once, because that does not vary.
 func (l *Layers) rate(r *rate) (err error) {
 	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil {
 		return err
@@ -388,7 +389,7 @@ func (l *Layers) endsOf(req *Request) ([]int, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		first, err := l.wholeAt(l.at(i, -1), l.cache.first)
+		first, err := l.wholeAt(l.frameAt(i, -1), l.cache.first)
 		if err != nil {
 			return nil, err
 		}
@@ -461,7 +462,7 @@ func (l *Layers) held(lo, hi int) ([]int64, string) {
 	var key []byte
 	held := make([]int64, len(l.rates))
 	for i := range l.rates {
-		held[i] = l.rates[i].in(lo, hi)
+		held[i] = l.rates[i].countIn(lo, hi)
 		key = strconv.AppendInt(append(key, ' '), held[i], 10)
 	}
 	return held, string(key)
@@ -483,8 +484,9 @@ func (l *Layers) places(ends []int) []int {
 	return places
 }
 
-// addStage adds a stage, or the layers that a source stage and a destination stage have in
-// common. l.stages must have enough capacity, because pointers to its elements are stored.
+// addStage adds a stage, which may consist of the layers that a source stage and a
+// destination stage have in common. l.stages must have enough capacity, because pointers to
+// its elements are stored.
 func (l *Layers) addStage(st stage) {
 	var key string
 	st.held, key = l.held(st.lo, st.hi)
@@ -492,7 +494,7 @@ func (l *Layers) addStage(st stage) {
 	st.frames = make([]*formula.Frame, len(l.rates))
 	for i := range l.rates {
 		if st.held[i] > 0 {
-			st.frames[i] = l.at(st.place, l.rates[i].index)
+			st.frames[i] = l.frameAt(st.place, l.rates[i].index)
 		}
 	}
 	l.stages = append(l.stages, st)
@@ -526,13 +528,13 @@ func (l *Layers) countIOs(st *stage) error {
 		return nil
 	}
 	var err error
-	if st.blocks, err = l.wholeAt(l.at(st.place, -1), l.cache.blocks); err == nil {
-		st.block, err = l.wholeAt(l.at(st.place, -1), l.cache.blockBytes)
+	if st.blocks, err = l.wholeAt(l.frameAt(st.place, -1), l.cache.blocks); err == nil {
+		st.block, err = l.wholeAt(l.frameAt(st.place, -1), l.cache.blockBytes)
 	}
 	return err
 }
 
-// total adds, multiplies and divides numbers. It sets err if a result does not fit in 64
+// A total adds, multiplies and divides numbers. It sets err if a result does not fit in 64
 // bits.
 type total struct{ err error }
 
@@ -558,7 +560,7 @@ func (t *total) product(a, b formula.Rat) formula.Rat {
 	return v
 }
 
-// over divides a by b and rounds up.
+// The over method divides a by b and rounds up.
 func (t *total) over(a, b formula.Rat) formula.Rat {
 	v, err := a.Quo(b)
 	t.keep(v, err)

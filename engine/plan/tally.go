@@ -141,7 +141,7 @@ func (c *cache) addStandIns(f *fold) {
 // for the next request if it differs only in the values of varying fields.
 type tally struct {
 	space *formula.Space
-	// base is the frame for values that do not differ between layers and stages.
+	// base is the frame for values that are the same for all layers and stages.
 	base    *formula.Frame
 	counts  [][]*counting // indexed by stage + 1, and by fold and stand-ins
 	varying []formula.Ref
@@ -167,7 +167,7 @@ type tally struct {
 }
 
 // errAnew means that the layers must be evaluated again from the beginning because a
-// varying field changed more than numbers.
+// varying field changed which layers a pair moves, not only numbers.
 var errAnew = errors.New("evaluate the layers again")
 
 // live is a fact that varies. It contains the fact's index, and the frame and reference
@@ -178,8 +178,8 @@ type live struct {
 	ref   formula.Ref
 }
 
-// check is a requirement that depends on varying fields, and whether it held when it was
-// recorded.
+// check is a requirement that depends on varying fields, together with whether it held when
+// it was recorded.
 type check struct {
 	frame *formula.Frame
 	ref   formula.Ref
@@ -225,8 +225,9 @@ func (l *Layers) newSpace() {
 	l.base = l.space.Frame(formula.Spot{})
 }
 
-// at returns the frame for a cell in a stage. Use -1 for no stage or no cell.
-func (l *Layers) at(stage, cell int) *formula.Frame {
+// frameAt returns the frame for a cell in a stage. An index of -1 means no stage or no
+// cell.
+func (l *Layers) frameAt(stage, cell int) *formula.Frame {
 	return l.space.Frame(formula.Spot{stageAxis: int16(stage + 1), cellAxis: int16(cell + 1)})
 }
 
@@ -278,7 +279,7 @@ func (l *Layers) Value(at formula.Spot, r formula.Ref) (v formula.Value, known b
 	case of.what == draftRoot:
 		v = formula.Truth(c.draft)
 	case of.what == otherRoot && l.other != nil && l.other.space != nil:
-		v, err = l.other.at(-1, c.index).Eval(l.cache.pairing.values[of.index].from)
+		v, err = l.other.frameAt(-1, c.index).Eval(l.cache.pairing.values[of.index].from)
 	default:
 		return v, false
 	}
@@ -304,7 +305,7 @@ func (l *Layers) standInFor(s *standIns, r formula.Ref) (formula.Value, bool) {
 	return formula.Value{}, false
 }
 
-// asDiag converts an error from evaluating a formula to a Diag.
+// asDiag turns an error from evaluating a formula into a Diag.
 func asDiag(err error) *diag.Diag {
 	if err == nil {
 		return nil
@@ -317,12 +318,12 @@ func asDiag(err error) *diag.Diag {
 func (l *Layers) partOf(at formula.Spot) (size formula.Rat, fixed bool, _ *diag.Diag) {
 	c := &l.cells[at[cellAxis]-1]
 	ref := l.cache.partRefs[c.kind][at[partAxis]-1]
-	frame := l.at(-1, c.index)
+	frame := l.frameAt(-1, c.index)
 	mine, err := l.wholeAt(frame, ref)
 	fixed = err == nil && !l.transfers && frame.Fixed(ref)
 	if l.transfers && err == nil {
 		var theirs int64
-		theirs, err = l.other.wholeAt(l.other.at(-1, c.index), ref)
+		theirs, err = l.other.wholeAt(l.other.frameAt(-1, c.index), ref)
 		mine = min(mine, theirs)
 	}
 	return formula.Int(mine), fixed, asDiag(err)
@@ -361,7 +362,7 @@ func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 	for i := range l.cells {
 		n := int64(len(l.cells[i].layers))
 		if ofStage {
-			n = l.cells[i].in(l.ends[stage-1], l.ends[stage])
+			n = l.cells[i].countIn(l.ends[stage-1], l.ends[stage])
 		}
 		if n == 0 && len(f.by) == 0 {
 			continue

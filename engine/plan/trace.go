@@ -14,8 +14,9 @@ import (
 type tracer struct {
 	*Program
 	// reach contains the dependencies of values, but not the dependencies of the folds that
-	// these values read. without is a cache of dependencies found without following certain
-	// names, and is keyed by those names. folds is a cache of the inputs of folds.
+	// these values read. The without field is a cache of dependencies found without
+	// following certain names, and is keyed by those names. folds is a cache of the inputs
+	// of folds.
 	reach   *formula.Reach
 	without map[string]*formula.Reach
 	folds   map[string]formula.Inputs
@@ -88,9 +89,9 @@ func (t *tracer) foldInputs(f *schema.Fold) formula.Inputs {
 	return t.withFolds(t.reachWithout(without).Inputs(t.foldRefs(f)...), without)
 }
 
-// withFolds returns inputs together with the inputs of the folds among them. The given
-// inputs were found without following the names in without. A fold may depend on itself
-// through a name that has a stand-in in another fold.
+// withFolds returns inputs and, for each fold among them, the fold's inputs. The given
+// inputs were found by following all names except those in without. A fold may depend on
+// itself through a name that has a stand-in in another fold.
 func (t *tracer) withFolds(inputs formula.Inputs, without []string) formula.Inputs {
 	seen := map[string]bool{}
 	all := t.reach.Inputs()

@@ -30,33 +30,35 @@ type Unread struct {
 	Value data.Fact
 	// Axis reports whether the value is the first of several values on an axis.
 	Axis bool
-	// Instead contains the fields that accept the same value and that the plan depends on.
+	// Instead contains alternatives: fields that accept the same value and that the plan
+	// depends on.
 	Instead []*schema.Field
 	// Other is the name of the other accounting, if plans in that accounting depend on the
 	// field.
 	Other string
-	// Kinds are the layer kinds that depend on the field in rank accounting, if the model
-	// has no layers of these kinds.
+	// Kinds are layer kinds that the model does not have and that depend on the field in
+	// rank accounting.
 	Kinds []string
 	// If this architecture never depends on the field, Elsewhere lists other architectures
 	// that do, keyed by accounting.
 	Elsewhere map[string][]string
-	// With lists flags that would make the plan depend on the field, each with a value.
+	// The With field lists flags that would make the plan depend on the field, each with a
+	// value.
 	With []string
 	// Hidden reports whether some values depend on the field but are not shown. These
 	// values are listed in Quantities or, if Quantities is empty, are in the nixlbench
 	// command.
 	Hidden     bool
 	Quantities []string
-	// Chooses reports whether the plan is for a transfer between ranks only because the user
-	// set this value, and perhaps other values that have no effect.
+	// Chooses reports whether the plan is for a transfer between ranks only because the
+	// user set this value (and perhaps other values that have no effect).
 	Chooses bool
 }
 
 // Unread returns the values that the user set in a request but that do not affect what is
 // shown. Files are usually shared by several commands, so Unread returns a value from a
-// file only if no output at all depends on the value and if the value differs from the
-// one that is in effect anyway.
+// file only if no output at all depends on the value and if the value differs from the one
+// that would apply without it.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	if p.unread.areVisible(p.unread.given(req), req, shown) {
 		return nil
@@ -98,8 +100,8 @@ func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) b
 	})
 }
 
-// direct returns a function that reports whether the output depends on a field other than
-// through a fold. Finding only such dependencies is much faster than finding all
+// direct returns a function that reports whether the output depends on a field in any way
+// other than through a fold. Finding only such dependencies is much faster than finding all
 // dependencies.
 func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
 	t, _ := r.tracerFor(req)
@@ -158,7 +160,7 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 				return other.Transfer && visible().reads(other.Var)
 			})
 		default:
-			u.Instead = r.instead(all, f, v.Text())
+			u.Instead = r.alternatives(all, f, v.Text())
 			if inFile && !u.Axis && r.harmless(req, &u) {
 				continue
 			}
@@ -196,8 +198,8 @@ func (r *unread) quantities() []string {
 	return names
 }
 
-// harmless reports whether a value equals what is in effect anyway: the value of a field in
-// u.Instead or, if u.Instead is empty, the default.
+// harmless reports whether a value equals the one that would apply without it: the value of
+// a field in u.Instead or, if u.Instead is empty, the default.
 func (r *unread) harmless(req *Request, u *Unread) bool {
 	for _, f := range u.Instead {
 		if req.Config.Values[f.Var].Text() == u.Value.Text() {
@@ -207,9 +209,10 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
-// instead returns the other fields that accept the same value and that the plan depends on.
-// It omits fields that accept the value only by chance, because their other values differ.
-func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
+// alternatives returns the other fields that accept the same value and that the plan
+// depends on. It omits fields that accept the value only by chance, because their other
+// values differ.
+func (r *unread) alternatives(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
 		other := &r.schema.Fields[i]

@@ -137,7 +137,7 @@ func (r *Results) differ(s setting) bool {
 	return false
 }
 
-// alike reports whether two points have the same settings and sizes.
+// alike reports whether any two points have the same settings and sizes.
 func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	seen := make(map[string]bool, len(r.Points))
 	for _, p := range r.Points {
@@ -155,9 +155,9 @@ func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	return false
 }
 
-// Write writes the results as text, markdown, csv or json. It shows the requested columns or,
-// by default, the view's values and the values in which points differ. For csv, the default
-// is all columns.
+// Write writes the results as text, markdown, csv or json. It shows the requested columns or, by
+// default, the view's values and the values that differ between points. For csv, the default is
+// all columns.
 func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	if o.Columns != nil || o.Format == "csv" {
 		return r.writeColumns(w, o, s)
@@ -435,8 +435,8 @@ func marksOf(points []Point) *marks {
 	return m
 }
 
-// of returns the numbers of a point's notes, such as " [1] [2]".
-func (m *marks) of(p Point) string {
+// refs returns references to a point's notes, such as " [1] [2]".
+func (m *marks) refs(p Point) string {
 	if m == nil {
 		return ""
 	}

@@ -15,8 +15,8 @@ type cost struct {
 	// err is the root mean square of the relative errors of the fitted times.
 	err    float64
 	points int
-	// together reports whether the time per descriptor includes a share of the startup time,
-	// because all requests have the same number of descriptors.
+	// together is set if the time per descriptor includes a share of the startup time, because
+	// all requests have the same number of descriptors.
 	together bool
 }
 
@@ -28,7 +28,7 @@ const (
 	leastCertain = 2
 )
 
-// us returns the time of a request with n descriptors, in microseconds.
+// us returns how many microseconds a request with n descriptors takes.
 func (c *cost) us(n, bytes float64) float64 {
 	return c.startUs + n*c.descriptorUs + bytes/c.rate
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // measurements returns requests that take 5 us to start and 2 us per descriptor, and move 25,000
-// bytes per microsecond (25 GB/s). If noise is set, each time is off by one of its fractions.
+// bytes per microsecond (25 GB/s). If noise is set, each measured time is off by one of the
+// fractions in noise.
 func measurements(counts, sizes []float64, noise ...float64) []moved {
 	var list []moved
 	for _, n := range counts {
@@ -22,8 +23,8 @@ func measurements(counts, sizes []float64, noise ...float64) []moved {
 	return list
 }
 
-// TestFitCost checks fits to exact times, to noisy times, and to times that depend on only some
-// parts of the cost.
+// TestFitCost checks the costs that are fitted to exact times, to noisy times, and to times that
+// depend on only some parts of the cost.
 func TestFitCost(t *testing.T) {
 	sizes := []float64{4096, 65536, 1 << 20}
 	c, why := fitCost(measurements([]float64{1, 8, 64}, sizes))
@@ -38,7 +39,7 @@ func TestFitCost(t *testing.T) {
 	if c == nil || !near(c.descriptorUs, 2, 0.1) || !near(c.rate, 25_000, 0.1) || c.err < 0.01 || c.err > 0.05 {
 		t.Errorf("noisy: %+v, %s", c, why)
 	}
-	// With 10 descriptors in each request, the 5 us to start add 0.5 us to the time per
+	// With 10 descriptors in each request, the startup time of 5 us adds 0.5 us to the time per
 	// descriptor.
 	c, why = fitCost(measurements([]float64{10}, append(sizes, 16<<20)))
 	if c == nil || !c.together || c.startUs != 0 || !near(c.descriptorUs, 2.5, 1e-6) || !near(c.rate, 25_000, 1e-6) {

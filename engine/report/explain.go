@@ -60,7 +60,7 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 // screen or two.
 const maxLines = 60
 
-// Answer is how one value is computed in plans that compute it in the same way.
+// Answer describes how one value is computed in plans that all compute it in the same way.
 type Answer struct {
 	Plans []*plan.Plan
 	Step  *plan.Step
@@ -92,8 +92,8 @@ func (a *Answer) title() string {
 	return strings.Join(slices.Compact(titles), "; ")
 }
 
-// AnswerText writes the answers about one request. If they take too many lines, AnswerText
-// omits the deepest steps and says so. With titles, each answer begins with the names of its
+// AnswerText writes the answers about one request. If they take too many lines, AnswerText omits
+// the deepest steps and says so. If titles is set, each answer begins with the names of its
 // plans.
 func AnswerText(w io.Writer, answers []*Answer, titles bool) {
 	t := newTree(w)
@@ -269,8 +269,7 @@ func formulaLines(s *plan.Step) int {
 // oneLine joins the lines of a formula into one.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// ExplainMarkdown writes, as tables, an explanation of how the numbers in each
-// plan are computed.
+// ExplainMarkdown writes tables that explain how the numbers in each plan are computed.
 func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	for i, e := range all {
 		if i > 0 {
@@ -326,8 +325,8 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 
 const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
 
-// AnswerMarkdown writes a table for each answer. With titles, the names of the answer's
-// plans are the table's heading.
+// AnswerMarkdown writes a table for each answer. If titles is set, each table's heading is the
+// names of the answer's plans.
 func AnswerMarkdown(w io.Writer, answers []*Answer, titles bool) {
 	for i, a := range answers {
 		if i > 0 {
@@ -379,8 +378,7 @@ func newJSONStep(s *plan.Step) jsonStep {
 	return out
 }
 
-// exact returns a value for encoding as JSON. Fractions and lists become
-// strings.
+// exact converts a value so that it can be encoded as JSON. Fractions and lists become strings.
 func exact(v formula.Value) any {
 	if _, whole := v.Num.Int64(); v.Kind == formula.Num && !whole || v.Kind > formula.Bool {
 		return v.String()
@@ -388,7 +386,8 @@ func exact(v formula.Value) any {
 	return v
 }
 
-// AnswersJSON writes the answers as a JSON array. With titles, each answer names its plans.
+// AnswersJSON writes the answers as a JSON array. If titles is set, each answer contains the
+// names of its plans.
 func AnswersJSON(w io.Writer, answers []*Answer, titles bool) error {
 	type answer struct {
 		Plans string `json:"plans,omitempty"`

@@ -39,8 +39,7 @@ func RowColumns(s *schema.Schema) []string {
 	return names
 }
 
-// rowColumns returns the columns of a report that are about a single run, and those that
-// identify the run.
+// rowColumns returns the columns of a report that describe or identify a single run.
 func rowColumns(s *schema.Schema) []column {
 	var all []column
 	for _, name := range []string{runner.NameHash, "status", runner.NameStart, runner.NameRepeat, runner.NameSeconds} {
@@ -129,7 +128,7 @@ type row struct {
 	base  line
 }
 
-// Has reports whether a row of a result meets the conditions. If the result has no rows, the
+// Has reports whether any row of a result meets the conditions. If the result has no rows, the
 // result itself must meet them.
 func (r *Listing) Has(rec *runner.Brief) bool {
 	has := false

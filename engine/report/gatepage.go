@@ -13,14 +13,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Err returns an error if any verdict makes the comparison fail, or if nothing was
-// compared. now and base are the names of the results file and the baseline file.
+// Err returns an error if any verdict makes the comparison fail, or if nothing was compared. The
+// arguments now and base are the names of the results file and the baseline file.
 func (j *Judged) Err(now, base string) error {
 	at := diag.Pos{File: now}
 	switch bad := j.count(Regression) + j.count(Broken); {
 	case bad > 0:
 		return diag.Errorf(at, "%s with %s: %s", plural(j.compared(), "comparison"), diag.Printable(base), j.tally())
-	case j.nothing():
+	case j.noneCompared():
 		return diag.Errorf(at, "nothing was compared with %s: %s", diag.Printable(base), j.tally()).
 			WithHint("points are compared only if their release, flags and model are the same").
 			WithHint("use --match to compare rows with the same values in other columns instead")
@@ -69,8 +69,8 @@ func (j *Judged) compared() int {
 	return j.count(Regression) + j.count(Noise) + j.count(Improvement) + j.count(Unchanged)
 }
 
-// nothing reports whether the comparison fails only because no rows could be compared.
-func (j *Judged) nothing() bool { return j.compared()+j.count(Broken) == 0 }
+// noneCompared reports whether the comparison fails only because no rows could be compared.
+func (j *Judged) noneCompared() bool { return j.compared()+j.count(Broken) == 0 }
 
 func (j *Judged) untested() int {
 	n := 0
@@ -82,7 +82,7 @@ func (j *Judged) untested() int {
 	return n
 }
 
-// tally returns the number of each verdict, such as "1 regression, 3 unchanged".
+// tally returns how often each verdict occurs, such as "1 regression, 3 unchanged".
 func (j *Judged) tally() string {
 	var parts []string
 	for _, v := range verdicts {
@@ -244,7 +244,7 @@ func (j *Judged) Annotations() []*diag.Diag {
 		}
 		list = append(list, say(diag.Pos{}, "%s: %s", j.sentence(c), j.name(c)))
 	}
-	if j.nothing() {
+	if j.noneCompared() {
 		list = append(list, diag.Errorf(diag.Pos{}, "nothing was compared"))
 	}
 	return append(list, diag.Notef(diag.Pos{}, "%s", j.method()))
@@ -282,7 +282,7 @@ func (j *Judged) json(w io.Writer) error {
 		out.Counts[string(v)] = j.count(v)
 		out.Failed = out.Failed || v.fails() && j.count(v) > 0
 	}
-	out.Failed = out.Failed || j.nothing()
+	out.Failed = out.Failed || j.noneCompared()
 	for _, c := range j.checks {
 		out.Comparisons = append(out.Comparisons, j.native(c))
 	}
@@ -369,7 +369,7 @@ func (j *Judged) junit(w io.Writer) error {
 		}
 		suite.Cases = append(suite.Cases, test)
 	}
-	if j.nothing() { // a report in which all tests were skipped would look like a success
+	if j.noneCompared() { // a report in which all tests were skipped would look like a success
 		suite.Cases = append(suite.Cases, junitCase{Class: "kvbench.report", Name: "comparison", Failure: &junitFailure{"nothing", "nothing was compared"}})
 		suite.Tests++
 		suite.Failures++

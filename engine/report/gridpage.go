@@ -145,7 +145,7 @@ func (b *gridPage) add(i int, name string) {
 	b.list = append(b.list, c)
 }
 
-// unitOf returns the unit of a column on pages.
+// unitOf returns the unit that pages show for a column.
 func unitOf(s *schema.Schema, name string) string {
 	unit := s.UnitOf(name)
 	for _, q := range s.Quantities {
@@ -307,8 +307,8 @@ func (b *gridPage) answer() []string {
 			continue
 		}
 		if c.Unit == webpage.UnitMicros { // the time matters most, so it comes first
-			lines = append([]string{fmt.Sprintf("The shortest time is %s, with %s.", least, b.where(lo))}, lines...)
-			lines = append(lines, fmt.Sprintf("The longest time is %s, with %s.", most, b.where(hi)))
+			lines = append([]string{fmt.Sprintf("The shortest time is %s, with %s.", least, b.axesIn(lo))}, lines...)
+			lines = append(lines, fmt.Sprintf("The longest time is %s, with %s.", most, b.axesIn(hi)))
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s: from %s to %s.", c.Label, least, most))
@@ -319,8 +319,8 @@ func (b *gridPage) answer() []string {
 	return lines
 }
 
-// where returns the names of the axes and their values in a row.
-func (b *gridPage) where(row int) string {
+// axesIn returns the names of the axes and their values in a row.
+func (b *gridPage) axesIn(row int) string {
 	var words []string
 	for _, name := range b.axes() {
 		c := b.columns[name]

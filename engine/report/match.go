@@ -56,9 +56,9 @@ func (m *match) key(p Point, l *line) string {
 	return strings.Join(cells, "\x00")
 }
 
-// of returns the line of the baseline that matches l. It returns nil if no line or several lines
-// match.
-func (m *match) of(p Point, l *line) *line {
+// find returns the line of the baseline that matches l. It returns nil if no line or several
+// lines match.
+func (m *match) find(p Point, l *line) *line {
 	if found := m.lines[m.key(p, l)]; len(found) == 1 {
 		return found[0]
 	}

@@ -36,7 +36,7 @@ func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Pl
 			}
 			for i := range p.Values {
 				v := &p.Values[i]
-				if slices.ContainsFunc(v.Rows, func(m schema.MeasuringRow) bool { return l.measures(row, &m, s) }) {
+				if slices.ContainsFunc(v.Rows, func(m schema.MeasuringRow) bool { return l.qualifies(row, &m, s) }) {
 					found[i] = found[i].better(row, measureOf(all, v.Key), v)
 				}
 			}
@@ -51,7 +51,7 @@ func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Pl
 			continue
 		}
 		value := strconv.FormatFloat(m.number*math.Pow10(v.Exponent), 'f', v.Decimals, 64)
-		text += strings.NewReplacer("{value}", value, "{how}", l.how(m, measureOf(all, v.Key), s)).Replace(v.Line) + "\n"
+		text += strings.NewReplacer("{value}", value, "{how}", l.howMeasured(m, measureOf(all, v.Key), s)).Replace(v.Line) + "\n"
 	}
 	if len(missing) == len(found) {
 		return diag.Errorf(diag.Pos{}, "no valid result contains any of the values that this format needs: %s", strings.Join(missing, "; ")).
@@ -78,8 +78,8 @@ func (l *Listing) Select(rec *runner.Brief) {
 	rec.Rows = rows
 }
 
-// measures reports whether a row meets the requirements for measuring a value.
-func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bool {
+// qualifies reports whether a row meets the requirements for measuring a value.
+func (l *Listing) qualifies(r *line, m *schema.MeasuringRow, s *schema.Schema) bool {
 	backend, _ := value(r.point[0], backendColumn)
 	b := s.Nixlbench.Backends[text(backend)]
 	if b == nil || b.Class != m.Class || m.Machines > 0 && m.Machines != machines(r.point[0]) {
@@ -109,8 +109,8 @@ func machines(rec *runner.Brief) int {
 	return 0
 }
 
-// better returns the better of two measurements for a planner's file: m, which may be nil, and
-// the measurement in row l.
+// better compares two measurements for a planner's file, m (which may be nil) and the one in row
+// l, and returns the better one.
 func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
 	numbers := l.numbers(of)
 	if len(numbers) == 0 {
@@ -129,8 +129,8 @@ func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue)
 	return m
 }
 
-// how describes how a value was measured.
-func (l *Listing) how(m *measurement, of schema.Measure, s *schema.Schema) string {
+// howMeasured describes how a value was measured.
+func (l *Listing) howMeasured(m *measurement, of schema.Measure, s *schema.Schema) string {
 	p := m.line.point
 	cells := []string{fmt.Sprintf("%s %s, median of %s", headingOf(of), m.median, plural(len(m.line.rows), "run"))}
 	for _, r := range s.View("report").Rows {

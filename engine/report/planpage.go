@@ -22,7 +22,7 @@ type PlanPage struct {
 }
 
 // PlansHTML writes plans as a page. It shows the commands of plans that have flags. If there are
-// several plans, the page compares them in charts of the grid.
+// several plans, the page also has charts that compare the rows of the grid.
 func PlansHTML(w io.Writer, kind string, view, charts schema.View, list []PlanPage, g *Grid, s *schema.Schema) error {
 	p := &webpage.Page{Kind: kind, About: []string{}}
 	for _, one := range list {
@@ -103,7 +103,8 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 	return s, nil
 }
 
-// layersSection shows the caches of the layers, by kind. Shares of the totals are shaded.
+// layersSection shows the caches of the layers, by kind. Cells with shares of the totals are
+// shaded.
 func layersSection(tables []*plan.LayerTable) webpage.Section {
 	s := webpage.Section{Title: "Layers by kind", Intro: "Each row shows layers with identical caches: first the size for one layer, and then the total. Stronger colors mean larger shares."}
 	for _, t := range tables {

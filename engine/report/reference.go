@@ -239,7 +239,8 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith describes the backends and the other flags with which nixlbench reads a flag.
+// readWith describes the backends and other flags that must be set for nixlbench to read
+// a flag.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))

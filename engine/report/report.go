@@ -29,7 +29,7 @@ const (
 
 var rule = strings.Repeat("=", 80)
 
-// Rows writes the lines of a view of a plan.
+// Rows writes a plan's values as the lines of a view.
 func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	for _, r := range rowsOf(view, pl) {
 		if _, ok := pl.Value(r.Value); !ok && r.Optional {

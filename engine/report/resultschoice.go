@@ -18,8 +18,8 @@ type choice struct {
 	// near is the number of rivals whose bandwidth is within noise of the highest.
 	near  int
 	noise float64
-	// enough is the rival with the smallest request that still reaches most of the bandwidth. It
-	// is nil unless this request is much smaller.
+	// enough is the rival with the smallest request that still reaches most of the highest
+	// bandwidth. It is nil unless this request is much smaller than that of point.
 	enough *pagePoint
 	// largestSize is set if no rival has larger I/Os, and rivals with smaller I/Os are
 	// noticeably slower. largestCount is the same for the number of I/Os per request.
@@ -225,8 +225,8 @@ func (b *resultsPage) workloads(points []*pagePoint) map[string][]*pagePoint {
 // the other workloads.
 const farBehind = 0.8
 
-// behind returns a sentence about the workloads of an operation that are far slower than the
-// recommended setting, or "" if there are none.
+// behind returns a sentence about the workloads of an operation whose bandwidth is far below that
+// of the recommended setting, or "" if there are none.
 func (b *resultsPage) behind(op operation, rate float64) string {
 	all := b.workloads(op.points)
 	var slow []float64
@@ -274,8 +274,8 @@ func (b *resultsPage) differing(op operation) []setting {
 	})
 }
 
-// sampled returns a sentence about how often a point was measured, and for which workload. named
-// lists settings to omit, because the answer already mentions them.
+// sampled returns a sentence about how often a point was measured, and for which workload. It
+// omits the settings in named, because the answer already mentions them.
 func (b *resultsPage) sampled(p *pagePoint, named []setting) string {
 	line := "Measured once"
 	n := len(p.line.rows)

@@ -353,8 +353,7 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns short facts about the results, such as which file they come
-// from.
+// about returns brief facts about the results, such as the name of their file.
 func (b *resultsPage) about() []string {
 	about := []string{diag.Printable(filepath.Base(b.File)), counted(len(b.points), "point")}
 	if b.BaseFile != "" {
@@ -508,13 +507,13 @@ func (b *resultsPage) data() *webpage.Data {
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
-			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
+			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.nonEmpty(request), Trusted: true, Join: webpage.JoinMedians,
 			Note:    "The chart shows how long it takes to move one request's cache at the measured bandwidth, by cache size. For a plan for one rank, the size includes only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},
 	} {
-		c.Y = b.some(c.Y...)
+		c.Y = b.nonEmpty(c.Y...)
 		if len(c.Y) == 0 || b.byKey[c.X[0]].IsEmpty() || c.ID == "bandwidth-by-batch" && !b.byKey[count].Varies() ||
 			(c.Trusted || c.Split) && b.best(b.points) == nil {
 			continue
@@ -531,8 +530,8 @@ func (b *resultsPage) data() *webpage.Data {
 	return d
 }
 
-// some returns the columns that have values.
-func (b *resultsPage) some(keys ...string) []string {
+// nonEmpty returns those of the given columns that have values.
+func (b *resultsPage) nonEmpty(keys ...string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return b.byKey[key].IsEmpty() })
 }
 
@@ -592,7 +591,7 @@ func (b *resultsPage) inView(s setting) bool {
 }
 
 // apart returns the settings in list that do not follow from the settings before them and the
-// settings in by; see follows.
+// given settings (by); see the follows method.
 func (b *resultsPage) apart(list, by []setting) []setting {
 	var kept []setting
 	for _, s := range list {
@@ -604,8 +603,8 @@ func (b *resultsPage) apart(list, by []setting) []setting {
 	return kept
 }
 
-// follows reports whether points with the same values for the settings in by also have the same
-// value for s.
+// follows reports whether points with the same values for the given settings (by) also have the
+// same value for s.
 func (b *resultsPage) follows(s setting, by []setting) bool {
 	cells := map[string]string{}
 	for _, p := range b.points {

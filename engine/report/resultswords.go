@@ -245,8 +245,8 @@ func (b *resultsPage) distance(rate float64) string {
 // nearLink is the share of the link's bandwidth above which no setting can be much faster.
 const nearLink = 0.9
 
-// limit returns a sentence about whether the best point spends its time on posting I/Os or on
-// moving bytes. It uses the cost that was fitted to the point's group.
+// limit returns a sentence about whether the best point spends its time posting I/Os or moving
+// bytes. It uses the cost that was fitted to the point's group.
 func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	f := b.fitOf(best, fits)
 	if f == nil || f.cost == nil {
@@ -359,7 +359,7 @@ func numberText(unit string, x float64) string {
 }
 
 // bestOfEach returns the section with the table of the recommended points. If a main setting that
-// is not part of the workload varies, such as the backend, the table has a row for each of its
+// is not part of the workload (such as the backend) varies, the table has a row for each of its
 // values.
 func (b *resultsPage) bestOfEach() webpage.Section {
 	by := b.bestOrder()
@@ -406,7 +406,8 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 // omitted returns a sentence about rows that a table omits.
 func omitted(n int) string { return counted(n, "more row") + " " + is(n) + " omitted." }
 
-// elsewhere returns a sentence about points that are only in the tables below the charts.
+// The function elsewhere returns a sentence about points that are only in the tables below the
+// charts.
 func elsewhere(n int) string {
 	return counted(n, "more point") + " " + is(n) + " in the tables below the charts."
 }
@@ -531,7 +532,7 @@ func (b *resultsPage) repeated() bool {
 	return slices.ContainsFunc(b.points, func(p *pagePoint) bool { return len(p.line.rows) > 1 })
 }
 
-// ifKnown returns text, which describes x, or [none] if x is unknown.
+// ifKnown returns text if x is known, and [none] otherwise. The text describes x.
 func ifKnown(x float64, text string) string {
 	if math.IsNaN(x) {
 		return none
@@ -709,8 +710,9 @@ func (b *resultsPage) overLink() string {
 		counted(n, "point"), is(n), whose, rateOf(most), b.linkName())
 }
 
-// once reports whether the compared points and their baselines were each measured only once.
-func (b *resultsPage) once() bool {
+// measuredOnce reports whether the compared points and their baselines were each measured only
+// once.
+func (b *resultsPage) measuredOnce() bool {
 	return !slices.ContainsFunc(b.points, func(p *pagePoint) bool {
 		return p.get(keyRatio) > 0 && (len(p.line.rows) > 1 || len(p.base.rows) > 1)
 	})
@@ -730,7 +732,7 @@ func (b *resultsPage) change(recommended []string) webpage.Part {
 	}
 	slower, faster, same := b.changes()
 	words := slices.Concat([]string{fmt.Sprintf("%s slower, %s faster (by more than %s)", group(slower), group(faster), percentOf(sameAs))}, recommended)
-	if b.once() {
+	if b.measuredOnce() {
 		words = append(words, "each measured once")
 	}
 	part := webpage.Part{Title: fmt.Sprintf("%s compared with the baseline: %s.", counted(n, "point"), strings.Join(words, "; "))}
@@ -740,7 +742,7 @@ func (b *resultsPage) change(recommended []string) webpage.Part {
 		line += " The baseline was measured on " + where + "."
 	}
 	part.Lines = []string{line}
-	if b.once() {
+	if b.measuredOnce() {
 		part.Lines = append(part.Lines, "With single runs, a difference may be noise, so repeat the runs before you act on it.")
 	}
 	if over != "" {

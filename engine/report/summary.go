@@ -119,7 +119,7 @@ func summaryRows(shown []setting, measures []schema.Measure, points []Point, mar
 					cells = append(cells, s.min, s.max)
 				}
 			}
-			row(append(cells, shownStatus(p)+marks.of(p))...)
+			row(append(cells, shownStatus(p)+marks.refs(p))...)
 		}
 	}
 }
@@ -132,7 +132,7 @@ type Results struct {
 	match            *match           // nil if entire plans must match
 }
 
-// Compare returns the results in records, to be compared with those in baseline.
+// Compare returns the results in records, ready to be compared with those in baseline.
 func Compare(records, baseline []*runner.Brief, o *Options, s *schema.Schema) *Results {
 	r := &Results{Points: Points(records), Baseline: Points(baseline)}
 	r.base = byName(r.Baseline)
@@ -241,7 +241,7 @@ func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *mark
 			}
 			cells = append(cells, was.median, text)
 		}
-		row(append(cells, shownStatus(p)+marks.of(p))...)
+		row(append(cells, shownStatus(p)+marks.refs(p))...)
 	})
 }
 
@@ -345,14 +345,14 @@ func isPlainText(text string) bool {
 	return true
 }
 
-// each calls f for every line, with the matching line of the baseline. If no line matches, base
-// is a line without rows.
+// each iterates over the lines. It passes each line to f, with the matching line of the baseline.
+// If no line matches, base is a line without rows.
 func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)) {
 	for _, p := range r.Points {
 		was := map[string]*line{}
 		if r.match != nil {
 			for _, l := range lines(measures, p) {
-				f(p, l, cmp.Or(r.match.of(p, l), &line{point: p}))
+				f(p, l, cmp.Or(r.match.find(p, l), &line{point: p}))
 			}
 			continue
 		}
@@ -551,8 +551,8 @@ func (l *line) asked(m schema.Measure) (first, last string) {
 	return planned, planned
 }
 
-// ratio returns the ratio of the two lines' medians, and the smallest and largest
-// ratio between any two of their runs.
+// ratio returns the ratio of the two lines' medians, and the smallest and largest ratios of a run
+// of l to a run of base.
 func (l *line) ratio(m schema.Measure, base *line) spread {
 	a, b := l.numbers(m), base.numbers(m)
 	if !l.trusted || !base.trusted || len(a) == 0 || len(b) == 0 {
@@ -632,11 +632,11 @@ func shownStatus(p Point) string {
 	return text
 }
 
-// literally escapes a name that Markdown would treat as an HTML element.
-var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
+// htmlEscaper escapes names that Markdown would treat as HTML elements.
+var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
-// table writes rows as a table. It calls each to produce the rows; the first row is the
-// heading. It may call each twice, because it does not store the rows.
+// table writes rows as a table. The function each produces the rows, of which the first is the
+// heading. The function may be called twice, because table does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)
 	switch format {
@@ -656,7 +656,7 @@ func table(w io.Writer, format string, each func(row func(cells ...string))) err
 		each(func(cells ...string) {
 			p := &page{}
 			for i, c := range cells {
-				cells[i] = literally.Replace(c)
+				cells[i] = htmlEscaper.Replace(c)
 			}
 			p.row(cells...)
 			if n++; n == 1 {

@@ -55,8 +55,8 @@ func TransferText(w io.Writer, view schema.View, t Transfer) error {
 	return t.conclusions(w)
 }
 
-// TransferRows writes the lines of a view of a transfer, which must be the planner's most
-// recent transfer.
+// TransferRows writes a transfer's values as the lines of a view. The transfer must be the
+// planner's most recent one.
 func TransferRows(w io.Writer, view schema.View, t *plan.Transfer) error {
 	pl := &plan.Plan{Request: t.Request}
 	for _, r := range view.Rows {
@@ -170,8 +170,8 @@ type answer struct {
 	text  string
 }
 
-// answers returns the numbers to show because the user set fields such as the transfer's
-// target.
+// answers returns the numbers that are shown only if the user set certain fields, such as the
+// transfer's target.
 func (t *Transfer) answers() ([]answer, error) {
 	var list []answer
 	s := t.Slowest

@@ -27,7 +27,8 @@ type Tuning struct {
 	View       schema.View
 	Settings   []nixlbench.Setting
 	Search     *tune.Search
-	// Measure is what the search maximizes. Its unit is Unit bytes per second.
+	// Measure is what the search maximizes. It is measured in multiples of Unit bytes per
+	// second.
 	Measure schema.Measure
 	Unit    int64
 	// Ended describes why the search ended.
@@ -224,8 +225,8 @@ func (t *Tuning) counts() string {
 
 func (t *Tuning) ended() string { return "The search ended because " + t.Ended + "." }
 
-// became returns a word for the outcome of a combination.
-func became(failed, refused bool) string {
+// outcomeWord returns a word for the outcome of a combination.
+func outcomeWord(failed, refused bool) string {
 	switch {
 	case refused:
 		return "refused"
@@ -244,7 +245,7 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 		Status   string         `json:"status"`
 	}
 	trialOf := func(tr *tune.Trial) *trial {
-		out := &trial{Settings: map[string]any{}, Values: append([]float64{}, tr.Values...), Status: became(tr.Failed, tr.Refused)}
+		out := &trial{Settings: map[string]any{}, Values: append([]float64{}, tr.Values...), Status: outcomeWord(tr.Failed, tr.Refused)}
 		for i := range t.Settings {
 			out.Settings[t.Settings[i].Name()] = t.Settings[i].Values[tr.Point[i]]
 		}
@@ -317,7 +318,7 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 		s := &t.Settings[i]
 		one := setting{Name: s.Name(), Best: valueIn(t.Best, s), Default: valueIn(t.Plan, s), Others: []effect{}}
 		for _, e := range t.Search.Effects(best, i) {
-			other := effect{Value: s.Values[e.Value], Status: became(e.Failed, e.Refused)}
+			other := effect{Value: s.Values[e.Value], Status: outcomeWord(e.Failed, e.Refused)}
 			if !e.Failed && !e.Refused {
 				other.Change, other.Noise = changeOf(e.Change), e.Change.Noise()
 			}

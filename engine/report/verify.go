@@ -114,9 +114,8 @@ func decimal(n formula.Rat, size int64) string {
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
-// VerifyJSON writes, as a JSON object, the result of comparing a log with a
-// plan. Numbers are in bytes or tokens, or have no unit. logged contains the
-// settings from the log.
+// VerifyJSON writes the result of comparing a log with a plan as a JSON object. Numbers are in
+// bytes or tokens, or have no unit. logged contains the settings from the log.
 func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) error {
 	type finding struct {
 		What     string      `json:"what"`

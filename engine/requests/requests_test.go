@@ -172,8 +172,8 @@ func open(t *testing.T, text string) (*requests.Trace, error) {
 	return tr, err
 }
 
-// all reads a trace until its end or the first error, and returns the requests as text.
-func all(t *testing.T, text string) (string, error) {
+// readAll reads a trace until its end or the first error, and returns the requests as text.
+func readAll(t *testing.T, text string) (string, error) {
 	tr, err := open(t, text)
 	var got []string
 	for err == nil {
@@ -214,7 +214,7 @@ func TestTraces(t *testing.T) {
 			"2 0s []",
 		},
 	} {
-		if got, err := all(t, test.text); got != test.want || err != nil {
+		if got, err := readAll(t, test.text); got != test.want || err != nil {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, test.want)
 		}
 	}
@@ -249,7 +249,7 @@ func TestWrongTraces(t *testing.T) {
 		header + "2023-11-16 18:15:46,1,4\n2023-11-16 18:15:45,1,4":     "/trace:3: this request arrives before the previous one",
 		good + strings.Repeat("x", jsonl.MaxLine+1):                     "/trace:2: this line is longer than 4 MiB",
 	} {
-		if _, err := all(t, text); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := readAll(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %s", text, err, want)
 		}
 	}
@@ -258,7 +258,7 @@ func TestWrongTraces(t *testing.T) {
 	}
 }
 
-// FuzzTrace checks that no trace causes a panic or yields requests out of bounds.
+// FuzzTrace checks that no trace causes a panic or yields requests with values out of bounds.
 func FuzzTrace(f *testing.F) {
 	f.Add(`{"timestamp":1,"input_length":513,"hash_ids":[1,2]}` + "\n{}")
 	f.Add("TIMESTAMP,ContextTokens\n2023-11-16 18:15:46.68,374\n")

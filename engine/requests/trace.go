@@ -93,8 +93,8 @@ func (t *Trace) errorf(format string, args ...any) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: t.name, Line: t.lines.Number}, format, args...)
 }
 
-// failed returns err, which occurred while reading a line. If the line is too long, failed
-// adds its position.
+// failed returns an error that occurred while reading a line. If the line is too long, the
+// returned error includes the line's position.
 func (t *Trace) failed(err error) error {
 	if err == jsonl.ErrLong {
 		return t.errorf("%v", err)

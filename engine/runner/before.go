@@ -35,16 +35,16 @@ func (s *Session) look(r *Run) {
 			r.facts.Readings[name] = n
 		}
 	}
-	if s.there == nil {
-		s.there = map[string][]string{}
+	if s.existed == nil {
+		s.existed = map[string][]string{}
 	}
 	r.facts.FilesThere, r.facts.FilesShort = 0, 0
 	for _, f := range r.folders() {
 		key := strings.Join(append([]string{f.dir, f.pattern}, f.names...), "\x00")
-		first, known := s.there[key]
+		first, known := s.existed[key]
 		if !known {
 			first = f.files()
-			s.there[key] = first
+			s.existed[key] = first
 		}
 		count := int64(max(len(f.names), len(first), 1))
 		for _, name := range f.files() {

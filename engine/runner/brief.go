@@ -159,7 +159,7 @@ func (r *Row) Get(key string) (nixlbench.Number, bool) {
 	return nixlbench.Number(cell), cell != ""
 }
 
-// Of returns the brief of a record.
+// Of returns the [Brief] of a record.
 func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	line, err := marshal(rec)
 	if err != nil {
@@ -254,7 +254,7 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// brief returns the brief of a line, or nil if the line is not a result.
+// brief returns the [Brief] of a line, or nil if the line is not a result.
 func (b *Briefs) brief(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
@@ -410,8 +410,8 @@ func isGiven(raw []byte) bool {
 	return raw != nil && string(raw) != "null" && string(raw) != `""`
 }
 
-// each saves the values in the next object of the record. In that object, each name maps
-// to an object with the value and its origin or unit.
+// each reads the next object of the record and saves the values in it. In that object,
+// each name maps to an object with the value and its origin or unit.
 func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
 		at := b.values[string(name)]
@@ -466,8 +466,8 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 // endOfCommand marks the end of a command. No word has this number.
 const endOfCommand = 0
 
-// processes reads the commands of a record's processes. A command is saved as the numbers
-// of its words.
+// processes reads the commands of a record's processes. Each word of a command is saved as
+// a number.
 func (b *Briefs) processes() []uint32 {
 	if b.in.Next() != '[' {
 		return nil

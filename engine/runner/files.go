@@ -19,10 +19,10 @@ type folder struct {
 	names   []string
 	// share is the number of bytes that the run writes to this folder.
 	share int64
-	// root refers to the same folder even if the folder is renamed. before contains the
+	// root refers to the same folder even if the folder is renamed. existing contains the
 	// names of the files that existed when the run began.
-	root   *os.Root
-	before map[string]bool
+	root     *os.Root
+	existing map[string]bool
 	// held contains the files that existed before. They are kept open so that
 	// another kvbench process that created them sees that they are in use.
 	held []*os.File
@@ -92,9 +92,9 @@ func (f *folder) open() {
 	if err != nil {
 		return // nixlbench will report the error
 	}
-	f.root, f.before = root, map[string]bool{}
+	f.root, f.existing = root, map[string]bool{}
 	for _, name := range f.entries() {
-		f.before[name] = true
+		f.existing[name] = true
 	}
 	for _, name := range f.files() {
 		if len(f.held) == maxHeld {
@@ -201,8 +201,8 @@ func watchFiles(r *Run) *made {
 	return m
 }
 
-// created records a file that the run reported creating, unless the file existed before
-// or its name is not one that this run uses.
+// created remembers a file that the run reported creating, unless the file existed before or
+// its name is not one that this run uses.
 func (m *made) created(path string) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -210,7 +210,7 @@ func (m *made) created(path string) {
 	}
 	name := filepath.Base(path)
 	for _, f := range m.folders {
-		if own, err := filepath.Abs(f.dir); err == nil && own == dir && f.root != nil && f.has(name) && !f.before[name] &&
+		if own, err := filepath.Abs(f.dir); err == nil && own == dir && f.root != nil && f.has(name) && !f.existing[name] &&
 			!slices.ContainsFunc(m.files, func(o *madeFile) bool { return o.folder == f && o.name == name }) {
 			m.files = append(m.files, &madeFile{folder: f, name: name})
 		}
@@ -279,7 +279,7 @@ func (m *made) left() (all, before []string) {
 		for _, name := range f.files() {
 			path := filepath.Join(f.dir, name)
 			all = append(all, path)
-			if f.before[name] {
+			if f.existing[name] {
 				before = append(before, path)
 			}
 		}

@@ -174,7 +174,7 @@ type place struct {
 	length int
 }
 
-// read records the places of the successful results that are already in the file.
+// read collects the places of the successful results that are already in the file.
 func (j *Journal) read(in io.ReaderAt) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, 1<<62))
 	bad := strangers{name: j.name, hint: "such lines do not count as completed runs"}
@@ -258,7 +258,7 @@ func (s *strangers) err() error {
 	return diag.List{diag.Errorf(diag.Pos{File: s.name, Line: s.first}, "%s", msg).WithHint("%s", s.hint)}
 }
 
-// longLine returns the error for a line that is longer than any result.
+// longLine returns the error for a line that is too long to be a result.
 func longLine(name string, line int) error {
 	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v, so it cannot be a result", jsonl.ErrLong).WithHint("delete this line")
 }
@@ -329,7 +329,7 @@ func (j *Journal) isThere() error {
 }
 
 // rescue passes this command's results to Rescue: first the results in the file, then the
-// result in line. The open handle can read the file even after the file was removed.
+// result in line. The open handle can read the file even after the file has been removed.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {

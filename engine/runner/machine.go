@@ -35,7 +35,7 @@ func servers(endpoints string) []server {
 // Place is the location of a server relative to this machine.
 type Place int
 
-// These are the possible places of a server.
+// These are the possible locations of a server.
 const (
 	// Loopback means this machine, under a name such as localhost that refers to a
 	// different machine when used elsewhere.

@@ -129,7 +129,8 @@ func printed(text []byte) printedJSON {
 	return printedJSON{v}
 }
 
-// at returns the value at a path of keys and indexes, or nil.
+// at looks up the value at a path of keys and indexes. It returns nil if there is no such
+// value.
 func (p printedJSON) at(path []string) any {
 	v := p.value
 	for _, key := range path {

@@ -54,7 +54,7 @@ type Session struct {
 	// means no limit.
 	Timeout time.Duration
 	Ending  Ending
-	// Force starts runs even if memory or disk looks too small.
+	// If Force is set, runs start even if there seems to be too little memory or disk space.
 	Force bool
 	// Cleanup removes the files that the runs create. If Reuse is also set, they are removed
 	// only when the session is closed, so that later runs can use them again.
@@ -70,8 +70,8 @@ type Session struct {
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
-	// places caches the farthest server of each list of servers. machine determines where
-	// the servers are.
+	// places is a cache of the farthest server in each list of servers. machine determines
+	// where the servers are.
 	machine *machine
 	places  map[string]farthest
 	// own is a group name that no other command uses. job is the group of the job that
@@ -80,9 +80,9 @@ type Session struct {
 	job *Group
 	// follows reports whether the process on this machine was the target of the previous run.
 	follows bool
-	// there lists, for each folder, the run's files that existed before this command's
-	// first run there.
-	there map[string][]string
+	// existed contains, for each folder, the names of the run's files that existed before
+	// this command's first run in it.
+	existed map[string][]string
 	// environment contains the variables to record, and hidden the secrets to mask
 	// in output.
 	environment map[string]string
@@ -389,7 +389,7 @@ func (r *Record) fail(format string, args ...any) {
 // interrupt marks the record as interrupted.
 func (r *Record) interrupt() { r.Status, r.Reasons = Interrupted, []string{"interrupted"} }
 
-// check checks that everything the run needs is available. Without this check, nixlbench
+// check verifies that everything the run needs is available. Without this check, nixlbench
 // would wait for a long time or fail late.
 func (s *Session) check(ctx context.Context, r *Run) []error {
 	n := &r.needs
@@ -576,7 +576,7 @@ func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, a
 	return a
 }
 
-// tell records the outcome of the processes, and returns the rule that excuses
+// tell adds the outcome of the processes to the record, and returns the rule that excuses
 // their failure, if there is one.
 func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.Excuse, error) {
 	shown := nixlbench.NewCommand(s.Program, r.Shown(false))
@@ -649,10 +649,10 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 	}
 }
 
-// blame records which processes failed, and why.
+// blame states in the record which processes failed, and why.
 func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	for i, e := range a.exits {
-		// Processes stopped because another one failed are not to blame.
+		// Processes that were stopped because another one failed are not to blame.
 		if !e.OK() && !e.Stopped {
 			reason := e.String()
 			if last := a.stderr[i].Last(); last != "" && e.Err == nil {

@@ -36,10 +36,10 @@ const maxPool = 8 << 20
 // errEnough stops reading a file that does not contain results.
 var errEnough = errors.New("no results")
 
-// Each reads a results file in parallel. It calls read for every result, together with
-// the line that contains it. After all results of a part have been read, it calls the
-// function each for that part. Parts are in the order of the file. Problems with lines that
-// are not results are recorded in res. The returned error is about the file as a whole.
+// Each reads a results file in parallel. It calls read with every result and the line that
+// contains it. After all results of a part have been read, it passes the part to the
+// function each. Parts are in the order of the file. Problems with lines that are not
+// results are recorded in res. The returned error is about the file as a whole.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -121,7 +121,7 @@ func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream
 		batches: make(chan *jsonl.Batch, 2*n), outs: make(chan *[]byte, 2*n)}
 }
 
-// run reads all parts in order, and calls the function each for every part.
+// run reads all parts in order, and passes each part to the function each.
 func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.split(lines) })

@@ -31,8 +31,9 @@ func TestDefaultTimeout(t *testing.T) {
 	r := &Run{rules: rules, Launch: LaunchSingle, Plan: &plan.Plan{Request: &plan.Request{Config: &config.Config{
 		Values: map[string]data.Fact{"source": word("file"), "destination": word("memory")},
 	}}}}
-	// The default is 10 minutes, plus the time to move this data at 10 MB/s. For twice a
-	// buffer of 5 GB and 1008 + 112 iterations of 1000 bytes, that time is 1000.1 s.
+	// The default is 10 minutes, plus the time to move this data at 10 MB/s. Moving a
+	// buffer of 5 GB twice, and 1000 bytes in each of 1008 + 112 iterations, takes
+	// 1000.1 s.
 	for name, n := range map[string]int64{"total_buffer_size": 5_000_000_000, "start_block_size": 1000, "max_block_size": 1000} {
 		r.Flags = append(r.Flags, fit.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
 	}

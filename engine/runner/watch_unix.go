@@ -25,8 +25,9 @@ type watcher struct {
 
 const watchScript = `while read -r line; do groups=$line; done; for g in $groups; do kill -s KILL -- "-$g"; done`
 
-// ready starts the watcher before the processes. Otherwise, the first process would not be
-// watched while the watcher starts. If the system does not have a shell, there is no watcher.
+// ready starts the watcher before any process is started. Otherwise, the first process would
+// not be watched while the watcher starts. If the system does not have a shell, there is no
+// watcher.
 func (w *watcher) ready() { w.change(func() {}) }
 
 // add and remove tell the watcher which groups are running.

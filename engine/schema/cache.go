@@ -62,7 +62,7 @@ type Kind struct {
 	SamePages Formula `json:"same_pages"`
 	// Shares is the number of equal shares into which ranks can divide a layer.
 	Shares Formula `json:"shares"`
-	// Requires is read only for kinds that the model uses.
+	// Requires is decoded only for kinds that the model uses.
 	Requires Later[[]Requirement] `json:"requires"`
 }
 
@@ -129,7 +129,7 @@ type Fold struct {
 	// have the same values are in the same set. Each set has its own result, and a layer's
 	// formulas read the result of the layer's set.
 	By []Formula `json:"by,omitempty"`
-	// When is the condition for computing the value. If it does not hold, the value is 0.
+	// If the condition When does not hold, the value is 0.
 	When Formula `json:"when,omitzero"`
 	// Kept reports whether the value stays the same while a fold with a Set is evaluated.
 	Kept bool `json:"kept,omitempty"`

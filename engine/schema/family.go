@@ -27,7 +27,7 @@ type Family struct {
 	Pos  diag.Pos `json:"pos,omitzero"` // the position of the architecture's name
 	// ModelTypes lists the values of model_type that select the family.
 	ModelTypes []string `json:"model_types"`
-	// When is the condition that selects this family if several have the same model type.
+	// If several families have the same model type, the condition When selects this family.
 	When         Formula            `json:"when,omitzero"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
@@ -38,8 +38,8 @@ type Family struct {
 	// are layers.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect. Harmless maps other fields to the conditions
-	// under which they have no effect.
+	// Ignored lists fields that have no effect. The keys of Harmless are fields that have no
+	// effect under certain conditions, which are the values.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
@@ -65,7 +65,7 @@ func ListFamily(f *Family) *ListedFamily {
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
-	// Each reports whether Value is evaluated once per layer, which yields a list.
+	// If Each is set, Value is evaluated once per layer, which yields a list.
 	Each bool   `json:"each,omitempty"`
 	Warn string `json:"warn,omitempty"`
 	Hint string `json:"hint,omitempty"`
@@ -134,8 +134,8 @@ type Checkpoints struct {
 	Let     map[string][]Formula `json:"let"`
 	// Defaults contains the defaults for configuration fields, keyed by path.
 	Defaults map[string][]Rule `json:"defaults"`
-	// Relevant lists words that, in the name of a field, suggest that the field affects the
-	// cache. Ignored lists, in groups, full names that contain such words but belong to
+	// Relevant contains words that, in the name of a field, suggest that the field affects
+	// the cache. Ignored contains groups of full names that contain such words but belong to
 	// fields that do not affect the cache.
 	Relevant []string            `json:"relevant"`
 	Ignored  map[string][]string `json:"ignored"`

@@ -70,7 +70,7 @@ func (l *Later[T]) keep(text string) { l.text = text }
 // keeper is a value that stores its text so that it can be read later.
 type keeper interface{ keep(text string) }
 
-// part skips a part and returns its text. It does not scan a part that has a length.
+// part skips a part and returns its text. It does not scan a part whose length precedes it.
 func (r *reader) part() string {
 	r.space()
 	start := r.at
@@ -84,7 +84,7 @@ func (r *reader) part() string {
 	r.space()
 	start = r.at
 	if err != nil || n < 0 || n > len(r.text)-start {
-		r.fail("wrong length of a part")
+		r.fail("a part has the wrong length")
 	}
 	r.at += n
 	r.want(']')

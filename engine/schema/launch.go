@@ -25,7 +25,7 @@ type Launch struct {
 // LaunchFormat describes the files of a job.
 type LaunchFormat struct {
 	Doc string `json:"doc"`
-	// Sets lists the nixlbench flags that the files set.
+	// Sets contains the nixlbench flags that the files set.
 	Sets []string `json:"sets,omitempty"`
 	// Needs lists the options that must be set.
 	Needs []string `json:"needs,omitempty"`
@@ -137,7 +137,7 @@ type Fabric struct {
 type LaunchCheck struct {
 	Message string `json:"message"`
 	Script  string `json:"script"`
-	// All reports whether the check also applies to programs other than nixlbench.
+	// If All is set, the check also applies to programs other than nixlbench.
 	All bool `json:"all,omitempty"`
 }
 

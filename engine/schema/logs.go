@@ -36,9 +36,9 @@ type LogLine struct {
 	// Pattern is a regular expression. Its groups are named after values or
 	// configuration fields.
 	Pattern string `json:"pattern"`
-	// Scale contains factors for numbers. Decimals contains the number of decimals to which
-	// the engine rounds a number, if it omits trailing zeros. Both maps are keyed by group
-	// name.
+	// Scale contains the factors to multiply numbers by. Decimals contains the number of
+	// decimals to which the engine rounds a number, if it omits trailing zeros. Both maps are
+	// keyed by group name.
 	Scale    map[string]int64 `json:"scale,omitempty"`
 	Decimals map[string]int64 `json:"decimals,omitempty"`
 	// Words contains the meanings of known words, keyed by group name. If the meaning is "",
@@ -105,12 +105,12 @@ type LogCheck struct {
 	When     Formula  `json:"when,omitzero"`
 	Logged   Formula  `json:"logged"`
 	Computed Formula  `json:"computed"`
-	// Within is the allowed difference in both directions. More is an additional amount by
+	// Within is the allowed difference in either direction. More is an additional amount by
 	// which the logged number may exceed the computed number.
 	Within Formula `json:"within"`
 	More   Formula `json:"more"`
 	// Causes lists other ways in which the engine may have computed the logged number. Perhaps
-	// lists possible causes that cannot be confirmed, with their conditions.
+	// contains possible causes that cannot be confirmed, with their conditions.
 	Causes  []LogEquation  `json:"causes,omitempty"`
 	Perhaps []LogCondition `json:"perhaps,omitempty"`
 }

@@ -89,9 +89,9 @@ type TuningLimit struct {
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
-	// When is a condition on the default plan. The knob is varied only if the condition holds.
+	// The knob is varied only if the condition When holds for the default plan.
 	When Formula `json:"when,omitzero"`
-	// Values lists values and ranges in command-line syntax. nil means all values.
+	// Values contains values and ranges in command-line syntax. nil means all values.
 	Values []string `json:"values,omitempty"`
 	// Most is the largest value to try.
 	Most Formula `json:"most,omitzero"`
@@ -222,7 +222,7 @@ type Measure struct {
 	Positive bool   `json:"positive,omitempty"`
 	// Total is the column that contains the sum over all initiators, or "".
 	Total string `json:"total,omitempty"`
-	// From is what the measure is computed from, or nil.
+	// From describes how the measure is computed from other measures, or is nil.
 	From  *Derived `json:"-"`
 	Asked *Asked   `json:"asked,omitempty"`
 }
@@ -237,17 +237,17 @@ type Derived struct {
 }
 
 // Metric is a measurement by which runs can be compared. Name is used on the command line,
-// Key is the column, and Better specifies which values are better.
+// Key is the column, and Better specifies whether higher or lower values are better.
 type Metric struct {
 	Name   string `json:"name"`
 	Key    string `json:"key"`
 	Better Better `json:"better"`
 }
 
-// Better specifies which values of a metric are better.
+// Better specifies whether higher or lower values of a metric are better.
 type Better string
 
-// The ways in which a value can be better.
+// The values of [Better].
 const (
 	Higher Better = "higher"
 	Lower  Better = "lower"
@@ -295,7 +295,7 @@ type Builtin struct {
 	// Queues maps each of the operating system's I/O interfaces to the kinds of queues to use,
 	// best first.
 	Queues map[string][]string `json:"queues"`
-	// Ignores lists the flags that do not change the I/O.
+	// Ignores contains the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
 	// Accepts contains the values that kvbench accepts, keyed by flag.
 	Accepts map[string][]string `json:"accepts"`

@@ -93,21 +93,21 @@ type Field struct {
 	// Note is [NoteAny] or [NoteFile] if the field's values, or only those from files, may be
 	// purely informative. kvbench does not print a note if nothing depends on such a value.
 	Note string `json:"note,omitempty"`
-	// Such is an example of a value.
+	// Such contains an example of a value.
 	Such string `json:"such,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
 	// Transfer fields exist only in plans for transfers between two sides.
 	Transfer bool `json:"transfer,omitempty"`
-	// Late fields were added later, so their columns come after those of the other fields.
+	// Fields marked Late were added later, so their columns come after those of the other fields.
 	Late bool `json:"late,omitempty"`
-	// Last fields were added even later. Their columns are at the very end, and the headings
-	// are the fields' own names.
+	// Fields marked Last were added even later. Their columns are at the very end, and the
+	// headings are the fields' own names.
 	Last bool `json:"last,omitempty"`
-	// Comma fields have values that may contain commas, so commas do not separate
-	// the values of an axis.
+	// Fields marked Comma have values that may contain commas, so commas do not separate the
+	// values of an axis.
 	Comma bool `json:"comma,omitempty"`
-	// More fields have flags that only the full help describes.
+	// Fields marked More have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
 	// Keys lists the keys that Table has in every architecture, and Words lists other known
 	// values. Like the type's words, they are matched case-insensitively.
@@ -117,10 +117,10 @@ type Field struct {
 	Aka []string `json:"aka,omitempty"`
 	// Table is the name of the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
-	// Expected fields cause a warning if they are not set and a result depends on them.
+	// Fields marked Expected cause a warning if they are not set and a result depends on them.
 	Expected bool `json:"expected,omitempty"`
-	// Announced describes the field in a note printed when its value comes from
-	// a model.
+	// Announced describes the field in the note that is printed when its value comes from a
+	// model.
 	Announced string        `json:"announced,omitempty"`
 	Default   formula.Value `json:"default,omitzero"`
 	// DefaultBy describes where the default comes from, if it is not Default.
@@ -135,7 +135,7 @@ type Least struct {
 	Suffixes []string `json:"suffixes"`
 }
 
-// The places where a field's value may be only informative: anywhere, or only in a file.
+// The values of [Field.Note]: a value may be purely informative anywhere, or only in a file.
 const (
 	NoteAny  = "any"
 	NoteFile = "file"
@@ -144,8 +144,8 @@ const (
 // Unit is a unit for numbers.
 type Unit struct {
 	Name string `json:"name"`
-	// Such lists examples of numbers with the unit. Arg is the placeholder for such numbers in
-	// the help.
+	// Such contains examples of numbers with the unit. Arg is the placeholder for such numbers
+	// in the help.
 	Such []string `json:"such"`
 	Arg  string   `json:"arg"`
 	// Suffixes maps the suffixes that numbers may have to the factors that the suffixes
@@ -204,8 +204,8 @@ type Row struct {
 	Optional bool `json:"optional,omitempty"`
 	// Unless is the text of the value for which the row is omitted, or nil.
 	Unless *string `json:"unless,omitempty"`
-	// With contains the values of configuration fields to set while the row's value is
-	// computed, keyed by the fields' names in formulas.
+	// With maps the names of configuration fields in formulas to the values that the fields
+	// have while the row's value is computed.
 	With map[string]string `json:"with,omitempty"`
 }
 
@@ -299,8 +299,8 @@ func (c *Check) UnverifiedNames() []string {
 	return strings.FieldsFunc(c.Unverified, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// Field returns the configuration field with the given path, which may be in the launch
-// section, or nil.
+// Field returns the configuration field with the given path, or nil. The field may be in the
+// launch section.
 func (s *Schema) Field(path string) *Field {
 	fields := s.Fields
 	if strings.HasPrefix(path, LaunchSection+".") {

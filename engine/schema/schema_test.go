@@ -192,7 +192,7 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
-// TestUnitData checks that a suffix has the same factor in all units, except those that only
+// TestUnitData checks that a suffix has the same factor in all units except units that only
 // fields can have, and that kvbench accepts the suggestions for ambiguous suffixes and the
 // examples of each unit.
 func TestUnitData(t *testing.T) {

@@ -55,7 +55,7 @@ func readJSON(text string, dst any) (err error) {
 	return nil
 }
 
-// readError is the value with which a reader panics to pass an error to readJSON.
+// readError is the panic value that a reader uses to pass an error to readJSON.
 type readError struct{ error }
 
 func (r *reader) fail(format string, args ...any) { panic(readError{fmt.Errorf(format, args...)}) }
@@ -89,7 +89,7 @@ func (r *reader) want(c byte) {
 	}
 }
 
-// each calls f for every item of an array or an object.
+// The method each calls f for every item of an array or an object.
 func (r *reader) each(begin, end byte, f func()) {
 	r.want(begin)
 	if r.take(end) {
@@ -217,7 +217,7 @@ func (r *reader) key() string {
 	return key
 }
 
-// any reads a value of any type. Numbers become int64.
+// The method any reads a value of any type. Numbers become int64.
 func (r *reader) any() any {
 	switch c := r.next(); c {
 	case '"':

@@ -20,13 +20,13 @@ type Transfers struct {
 	Engines  map[string]EngineTransfer `json:"engines"`
 }
 
-// Speedup is a change to a configuration that may make a transfer faster. The field named
-// Field is set to one of Values, or its value is multiplied by one of Times. If Also is not
-// "", the field that it names is changed in the same way.
+// Speedup is a change to a configuration that may make a transfer faster. The field that
+// Field names is set to one of Values, or its value is multiplied by one of Times. If Also
+// is not "", the field that it names is changed in the same way.
 type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`
-	// When is the condition under which the change is possible. As is the engine's name for
+	// The change is possible if the condition When holds. As contains the engine's name for
 	// the change, or describes what the change depends on.
 	When   Formula         `json:"when"`
 	As     string          `json:"as,omitempty"`

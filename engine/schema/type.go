@@ -166,12 +166,12 @@ func (t *Type) read(v cue.Value) {
 		op, args = v.Expr()
 	}
 	if op, args := v.Eval().Expr(); op == cue.OrOp {
-		t.choose(args)
+		t.setUnion(args)
 		return
 	}
 	switch {
 	case v.IsConcrete() && kind&(cue.StructKind|cue.ListKind) == 0:
-		t.only(v)
+		t.setValue(v)
 	case kind == cue.ListKind:
 		t.list(v)
 	case kind == cue.StructKind:
@@ -181,8 +181,8 @@ func (t *Type) read(v cue.Value) {
 	}
 }
 
-// only restricts the type to a single value.
-func (t *Type) only(v cue.Value) {
+// setValue restricts the type to a single value.
+func (t *Type) setValue(v cue.Value) {
 	switch n, err := v.Int64(); {
 	case t.Kinds == KindText:
 		s, _ := v.String()
@@ -209,9 +209,9 @@ func (t *Type) list(v cue.Value) {
 	}
 }
 
-// choose sets the type to the union of several types. If two types have the same kind, the
+// setUnion sets the type to the union of several types. If two types have the same kind, the
 // result is partial unless both types are lists of words.
-func (t *Type) choose(args []cue.Value) {
+func (t *Type) setUnion(args []cue.Value) {
 	kinds := t.Kinds
 	*t = Type{}
 	for _, a := range args {
@@ -497,7 +497,7 @@ func (t *Type) String() string {
 
 func (t *Type) sayText(text string) string {
 	if t.NotEmpty {
-		text += " that is not empty"
+		text = strings.Replace(text, "string", "non-empty string", 1)
 	}
 	for _, re := range t.matches {
 		text += " that matches " + re.String()
@@ -505,8 +505,8 @@ func (t *Type) sayText(text string) string {
 	return text
 }
 
-// sayNumber describes the allowed numbers: either the only allowed number, or text followed
-// by the bounds if they are tighter than those of int64.
+// sayNumber describes the allowed numbers: either the only allowed number, or the given text
+// followed by the bounds if they are tighter than those of int64.
 func (t *Type) sayNumber(text string) string {
 	var bounds []string
 	more, less := "%d or more", "%d or less"

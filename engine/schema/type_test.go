@@ -28,7 +28,7 @@ func TestTypeOf(t *testing.T) {
 		"int & !=3":                   {`{"kinds":"int","partial":true}`, "a whole number"},
 		"int & >1.5":                  {`{"kinds":"int","partial":true}`, "a whole number"},
 		"string":                      {`{"kinds":"string"}`, "a string"},
-		`string & !=""`:               {`{"kinds":"string","not_empty":true}`, "a string that is not empty"},
+		`string & !=""`:               {`{"kinds":"string","not_empty":true}`, "a non-empty string"},
 		`string & !="x"`:              {`{"kinds":"string","partial":true}`, "a string"},
 		`"a" | "b"`:                   {`{"kinds":"string","words":["a","b"]}`, "one of a, b"},
 		`"a b" | "c"`:                 {`{"kinds":"string","words":["a b","c"]}`, "one of a b, c"},

@@ -133,7 +133,7 @@ func simplify(v any) {
 	}
 }
 
-// describeModels adds, to the schema for models, the fields that parameter files may have
+// describeModels extends the schema for models with the fields that parameter files may have
 // besides parameters.
 func describeModels(doc map[string]any) {
 	all, _ := doc["anyOf"].([]any)
@@ -146,7 +146,7 @@ func describeModels(doc map[string]any) {
 	}
 }
 
-// describeFields adds, to the schema for configurations, what CUE's encoder omits: the
+// describeFields adds to the schema for configurations what CUE's encoder omits: the
 // description and default of each field, the strings that the field accepts, and the
 // axes of sweeps.
 func describeFields(s *schema.Schema, doc map[string]any) {

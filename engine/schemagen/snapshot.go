@@ -107,7 +107,7 @@ func decode(v cue.Value, dst any) error {
 }
 
 // fields returns descriptions of the fields in #Config. cache is the CUE package with the
-// tables to which @words attributes refer.
+// tables that @words attributes refer to.
 func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {

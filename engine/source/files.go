@@ -68,8 +68,8 @@ func (r *Files) Sections() []string {
 	return append(slices.Compact(names), SweepSection, schema.LaunchSection)
 }
 
-// Bounded calls work, which processes the given file. Bounded notifies [Files.Watch], which
-// can enforce limits, and converts a panic to an error.
+// Bounded calls the function work, which processes the given file. Bounded notifies
+// [Files.Watch], which can enforce limits, and converts a panic to an error.
 func (r *Files) Bounded(file string, work func() error) (err error) {
 	defer r.Watch.Begin(file, input.Evaluate)()
 	defer data.Catch(file, &err)

@@ -57,7 +57,7 @@ type pkgFile struct {
 	syntax atomic.Pointer[ast.File]
 }
 
-// needs reports whether s is evaluated with o.
+// needs reports whether s is evaluated together with o.
 func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
 
 // first returns the first file that s needs and that also needs s. The result may be s
@@ -79,8 +79,8 @@ func (s *pkgFile) adds(o *pkgFile, label string) bool {
 		!slices.ContainsFunc(mine, func(field string) bool { return slices.Contains(theirs, field) })
 }
 
-// CUE is an evaluated CUE file. Its value includes the files of its package that it
-// is evaluated with.
+// CUE is an evaluated CUE file. Its value includes the other files of its package that are
+// evaluated with it.
 type CUE struct {
 	*data.Tree
 	file string
@@ -103,7 +103,7 @@ func (p *CUE) Home(label string) string {
 	return p.self.with[i].name
 }
 
-// Says reports whether the file itself defines a field or a part of it.
+// Says reports whether the file itself defines all or part of a field.
 func (p *CUE) Says(label string) bool {
 	return p.self == nil || p.self.has(label) || p.self.wide && p.Home(label) == p.self.name
 }
@@ -117,7 +117,8 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Part returns one file of a package. The file's value is the value of the whole package.
+// Part returns a [CUE] for one file of a package. The file's value is the value of the whole
+// package.
 func Part(f *ast.File, all *data.Tree) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
@@ -125,7 +126,7 @@ func Part(f *ast.File, all *data.Tree) *CUE {
 	return &CUE{Tree: all, file: f.Filename, self: s}
 }
 
-// Each calls do for each regular field that the file itself defines.
+// The method Each calls do for every regular field that the file itself defines.
 func (p *CUE) Each(do func(field *data.Tree)) error {
 	fields, err := p.Struct(p.file)
 	for i := range fields {
@@ -167,13 +168,14 @@ func (r *Files) Evaluate(name string) (*CUE, error) {
 }
 
 // recent stores the values of the CUE files that were used most recently. A value needs
-// about a hundred times as much memory as its file, so recent stores only a few.
+// about a hundred times as much memory as its file, so only a few are stored.
 type recent struct {
 	mu   sync.Mutex
 	list []evaluation // the most recently used value is last
 }
 
-// evaluation is the value of a file, once it has been evaluated.
+// evaluation is a file with a function that returns its value. The function evaluates the
+// file only once.
 type evaluation struct {
 	name  string
 	value func() (*data.Tree, error)

@@ -34,7 +34,7 @@ import (
 // these places in its text, so that a model with a syntax error is not mistaken for another
 // program's file.
 
-// outline maps each name at the top of a file to the names one level below it.
+// outline maps each top-level name in a file to the names one level below it.
 type outline map[string][]string
 
 func (o outline) add(path []string) {
@@ -75,19 +75,19 @@ func (r *Files) isOwn(name string, o outline) bool {
 		hasNear(o, schema.NameParam) && r.countParams(o) > 1
 }
 
-// hasNear reports whether a name at the top is probably a misspelling of name.
+// hasNear reports whether a top-level name is probably a misspelling of name.
 func hasNear(o outline, name string) bool {
 	for top := range o {
-		if nearly(top, []string{name}) != "" {
+		if similarName(top, []string{name}) != "" {
 			return true
 		}
 	}
 	return false
 }
 
-// nearly returns the known name that differs from name in only a few letters, or "" if
+// similarName returns the known name that differs from name in only a few letters, or "" if
 // there is none.
-func nearly(name string, known []string) string {
+func similarName(name string, known []string) string {
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
 	if len(near) == 0 {
 		return ""
@@ -95,7 +95,7 @@ func nearly(name string, known []string) string {
 	return diag.Nearest(name, near)
 }
 
-// countParams returns the number of names at the top that are parameters of bundled
+// countParams returns the number of top-level names that are parameters of bundled
 // architectures.
 func (r *Files) countParams(o outline) int {
 	known := map[string]bool{}
@@ -121,7 +121,7 @@ func (r *Files) isOwnConfig(o outline) bool {
 	others := 0
 	sections := r.Sections()
 	for top, below := range o {
-		section := nearly(top, sections)
+		section := similarName(top, sections)
 		switch {
 		case slices.ContainsFunc(below, func(name string) bool { return r.isKey(section, name) }):
 			found[section] = true
@@ -154,7 +154,7 @@ func (r *Files) isNearKey(section, name string) bool {
 			}
 		}
 	}
-	return len(name) >= minMisspelled && nearly(name, keys) != ""
+	return len(name) >= minMisspelled && similarName(name, keys) != ""
 }
 
 // isKey reports whether a section of a configuration can have a key with the given name.
@@ -267,11 +267,11 @@ func (r *Files) IsSchemaFile(name string) bool {
 func packageOf(text []byte) string { return string(packageClause().Find(text)) }
 
 // MayRead returns an error if a file that was found in a folder, or next to another
-// file, must not be read. This is the case if it is not a regular file, if it is a symbolic
-// link and [Files.NoLinks] is set, or if [Files.Refuse] rejects it.
+// file, must not be read: if it is not a regular file, if it is a symbolic link and
+// [Files.NoLinks] is set, or if [Files.Refuse] rejects it.
 func (r *Files) MayRead(name string) error {
 	if info, err := os.Lstat(name); r.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file it points to")
 	}
 	if r.Refuse != nil {
 		if err := r.Refuse(name); err != nil {

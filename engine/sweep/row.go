@@ -17,7 +17,7 @@ type cellStep struct {
 	column *sweepColumn
 	axis   int // the axis whose values are in texts, or -1
 	texts  [][]byte
-	// field reports whether the column shows a configuration field that is not an axis.
+	// field is true if the column shows a configuration field that is not an axis.
 	field bool
 	// For a cell in variant.prefix, at is the index of the axis's value, and end is the
 	// position of the end of the cell.

@@ -26,7 +26,7 @@ const (
 type Outcome struct {
 	// Points is the number of points evaluated, and Rows the number of rows written.
 	Points, Rows uint64
-	// Broken lists the limits exceeded by points whose rows were written.
+	// Broken contains the limits that were exceeded by points whose rows were written.
 	Broken []Broken
 	// Failed lists the reasons why points have no plan or no row.
 	Failed []Failed
@@ -34,7 +34,7 @@ type Outcome struct {
 	Warned []Failed
 }
 
-// Broken is a limit that points exceed. It includes the first such point.
+// Broken describes a limit that points exceed. It also records the first such point.
 type Broken struct {
 	Violation *fit.Violation
 	Plan      *plan.Plan
@@ -42,8 +42,8 @@ type Broken struct {
 	Count     uint64
 }
 
-// Failed is a warning, or a reason why points have no plan or no row. It includes the
-// first such point.
+// Failed describes a warning, or a reason why points have no plan or no row. It also
+// records the first such point.
 type Failed struct {
 	Err   error
 	First uint64 // the first point
@@ -149,8 +149,8 @@ type pointFail struct {
 func (run *sweepRun) work(total uint64, end <-chan struct{}) {
 	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}}
 	take := func() *chunk {
-		// Taking the index and the buffer together ensures that the chunk that collect is waiting
-		// for always has a buffer.
+		// Taking the index and the buffer together ensures that there is always a buffer
+		// for the chunk that the collect method is waiting for.
 		run.mu.Lock()
 		defer run.mu.Unlock()
 		if run.next == total {

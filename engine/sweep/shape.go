@@ -11,7 +11,7 @@ import (
 
 // shape describes which values depend on the axes of an item.
 type shape struct {
-	// slow lists the axes that may affect which of the backend's rules apply.
+	// slow contains the axes that may affect which of the backend's rules apply.
 	slow []int
 	// general reports whether the item's points must be planned one by one.
 	general bool
@@ -22,8 +22,7 @@ type shape struct {
 	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that can differ between points with the same values of the slow axes
 	limits  []fit.Limit
-	// arguments reports whether the limits include one that each argument of the command must
-	// meet.
+	// arguments is true if there is a limit that each argument of the command must meet.
 	arguments bool
 }
 
@@ -32,8 +31,8 @@ type shape struct {
 const maxVariants = 64
 
 // shapeOf returns the shape of an item. Items share a shape if they have the same backend
-// and axes, either all or none of them are fitted, and the same axes have only values
-// that count as set.
+// and axes, either all or none of them are fitted, and they agree on which axes have only
+// values that count as set.
 func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))

@@ -48,8 +48,8 @@ type Options struct {
 	Mask string
 }
 
-// The columns that exist only in rows. ColumnStage and ColumnGroup have values only in
-// rank accounting.
+// These columns exist only in rows; formulas cannot read them. ColumnStage and ColumnGroup
+// have values only in rank accounting.
 const (
 	ColumnFile         = "config_file"
 	ColumnArchitecture = "architecture"
@@ -89,9 +89,9 @@ type sweepItem struct {
 }
 
 // New returns a sweep over items, or an error if an item's program does not support the
-// options. The caller must check the axes as part of the configurations. New checks the
-// axes only against the architectures. It omits items that have a value that their
-// architecture does not allow, and reports these items in bad.
+// options. The caller must check the axes when it checks the configurations, because New
+// itself checks the axes only against the architectures. It omits items that have a value
+// that their architecture does not allow, and reports these items in bad.
 func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	s = &Sweep{options: options}
 	programs := map[*plan.Planner]*sweepProgram{}
@@ -223,8 +223,8 @@ func countValues(name string, n int) string {
 	return fmt.Sprintf("%d %s values", n, name)
 }
 
-// Size describes the number of points and how many values they combine, as in "24 points: 2
-// models, 4 tp_size values, 3 isl values".
+// Size describes the number of points, and the numbers of models and values in the sweep,
+// as in "24 points: 2 models, 4 tp_size values, 3 isl values".
 func (s *Sweep) Size() string {
 	models := map[*model.Model]bool{}
 	configs := map[string]bool{}

@@ -48,7 +48,8 @@ type sweepCase struct {
 	flags   map[string]string
 	fit     bool
 	axes    [][2]string // flag, text
-	// Whether some points must have no plan, and whether some must exceed a limit.
+	// fails reports whether some points have no plan, and breaks whether some points exceed
+	// a limit.
 	fails, breaks bool
 	use           plan.Use
 }
@@ -410,7 +411,7 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// ranks returns a sweep in rank accounting. text is a CUE file that contains the
+// ranks returns a sweep that uses rank accounting. text is a CUE file that contains the
 // model.
 func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()
@@ -499,8 +500,8 @@ model: model_name: "TWICE"
 	}
 }
 
-// small runs a sweep of 5 x 4 points with simple numbers: K and V of 8 heads with 128
-// elements of 1 byte in 36 layers are 73728 B/token, and a block is 73728 / tp * page.
+// small runs a sweep of 5 x 4 points with simple numbers: the K and V of 8 heads with 128
+// one-byte elements in 36 layers take 73728 B/token, and a block is 73728 / tp * page.
 func small(t testing.TB, fit bool, options sweep.Options) (*sweep.Outcome, string, error) {
 	t.Helper()
 	s, l, m, planner := qwen(t)

@@ -104,7 +104,8 @@ func (wk *worker) useFrame(v *variant, row int) {
 	v.rowFrame = v.rows[row]
 }
 
-// variant returns a new variant for the values of the slow axes at the current digits.
+// variant returns a new variant for the values of the slow axes that the current digits
+// select.
 func (wk *worker) variant() *variant {
 	it := wk.item
 	sh := it.shape
@@ -213,8 +214,8 @@ type mend struct {
 	value  formula.Value
 }
 
-// addFixes adds the fixes for the limits. It returns names followed by the flags that the
-// fixes change.
+// addFixes adds the fixes for the limits. It returns the given names followed by the flags
+// that the fixes change.
 func (v *variant) addFixes(it *sweepItem, names []formula.Ref) []formula.Ref {
 	for i := range v.limits {
 		l := &v.limits[i]

@@ -47,7 +47,7 @@ func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	}
 	if len(moved) > 0 {
 		src.Text = made.String() + text[done:]
-		src.From = &formula.Written{Text: text, Char: func(char int) int { return before(moved, char) }}
+		src.From = &formula.Written{Text: text, Char: func(char int) int { return toOriginal(moved, char) }}
 	}
 	return src, errs.Err()
 }
@@ -67,13 +67,13 @@ func apart(s *schema.Schema, text string) error {
 	return diag.Usagef("%s: %s has a space before its unit", whereName, text).WithHint("%s", hint)
 }
 
-// move describes the replacement of a number in a formula. It contains the number's range
-// of characters in the new formula and in the original one.
+// move describes the replacement of a number in a formula. It contains the range of
+// characters that the number occupies in the new formula and in the original one.
 type move struct{ from, wasFrom, to, wasTo int }
 
-// before converts a character position in the new formula to the position in the original
-// one.
-func before(moved []move, char int) int {
+// toOriginal converts a character position in the new formula to the position in the
+// original one.
+func toOriginal(moved []move, char int) int {
 	shift := 0
 	for _, m := range moved {
 		switch {
@@ -118,8 +118,8 @@ func numbersIn(text string) []span {
 	return list
 }
 
-// Regular expressions for a number with the letters that follow it, and for a name on
-// the other side of a comparison.
+// Regular expressions for a number with the letters that follow it, and for the name that
+// the number is compared with.
 var (
 	number      = onceCompiled(`^[0-9.]+(?:[A-Za-z]+/s\b|\w*)`)
 	numberApart = onceCompiled(`^[0-9.]+[ \t]+[A-Za-z]+(?:/s\b)?`)

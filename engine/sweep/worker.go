@@ -72,7 +72,7 @@ func (wk *worker) sweepItem(point uint64) *sweepItem {
 func (wk *worker) point(point uint64) {
 	it := wk.item
 	if it.shape.general {
-		wk.alone(point)
+		wk.planAlone(point)
 		return
 	}
 	n := 0
@@ -97,7 +97,7 @@ func (wk *worker) point(point uint64) {
 		switch refused := wk.rowIn(v, nil, point); refused {
 		case "":
 		case individually:
-			wk.alone(point)
+			wk.planAlone(point)
 		default:
 			wk.fail(point, refused)
 		}
@@ -188,7 +188,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 		default: // some of the point's plans may be possible
 			without("")
 			c.fails = c.fails[:len(before.fails)]
-			wk.alone(point)
+			wk.planAlone(point)
 			return
 		}
 	}
@@ -208,9 +208,9 @@ func (wk *worker) fail(point uint64, what string) {
 	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
 }
 
-// alone plans a point individually. It is used for all points of general items, and for
+// planAlone plans a point individually. It is used for all points of general items, and for
 // points that [worker.rowIn] cannot handle.
-func (wk *worker) alone(point uint64) {
+func (wk *worker) planAlone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
 		wk.general, wk.planner = newVariant(it.program), it.program.NewPlanner()
@@ -294,7 +294,7 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string
 	return ""
 }
 
-// isBroken reports whether a limit does not hold, and whether that is because it cannot be
+// isBroken reports whether a limit is not met, and whether that is because it cannot be
 // evaluated.
 func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 	if l.broken {
@@ -308,8 +308,8 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 const individually = "individually"
 
 // fitted adjusts flags to meet the limits, one limit at a time, as package fit does. If
-// that is not possible, it returns the kind of the error. It cannot evaluate limits on
-// arguments for a string that a fix sets; in that case, it returns [individually].
+// that is not possible, it returns the kind of the error. If a fix sets a string, it cannot
+// evaluate limits on arguments; in that case, it returns [individually].
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)

@@ -20,14 +20,15 @@ type Advice struct {
 	Better []Setting
 }
 
-// Setting is a flag with a value, and how long the transfer takes with that value.
+// Setting is a flag with a value, together with the time that the transfer takes with that
+// value.
 type Setting struct {
 	Flag, Value string
-	// Also is the flag for the same setting on the destination side, if the user set that too,
-	// or "".
+	// If the user also set the flag for the same setting on the destination side, Also is
+	// that flag; otherwise, it is "".
 	Also string
-	// As is the engine's name for the setting, if that name differs; or the condition under
-	// which the setting has this effect; or "".
+	// The As field contains the engine's name for the setting if it differs, or else the
+	// condition under which the setting has this effect, if any.
 	As     string
 	Micros int64
 }

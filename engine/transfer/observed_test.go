@@ -91,8 +91,8 @@ func TestSharedLink(t *testing.T) {
 		model, flags string
 		want         int64
 	}{
-		// Two pairs of 335,544,320 bytes at 50 GB/s take 13,421.8 us. 40,960 descriptors take
-		// 40,960 * 3.75 = 153,600 us.
+		// Two pairs that each move 335,544,320 bytes at 50 GB/s take 13,421.8 us. 40,960
+		// descriptors take 40,960 * 3.75 = 153,600 us.
 		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8 decode_tp=4", 167_022},
 		// No two pairs share a rank, so the bytes take 6,710.9 us and the descriptors take
 		// 153,600 us.
@@ -119,9 +119,9 @@ func TestSharedLink(t *testing.T) {
 // together.
 func TestAnswers(t *testing.T) {
 	w := newWorld(t)
-	// 36 layers of 32,768 bytes for a page of 16 tokens are 1,179,648 bytes. 100 pages are
-	// 3,600 descriptors, which take 3.6 ms, and 117,964,800 bytes, which take 11.79648 ms at
-	// 10 GB/s.
+	// With 32,768 bytes in each of 36 layers, a page of 16 tokens has 1,179,648 bytes. 100
+	// pages are 3,600 descriptors, which take 3.6 ms, and 117,964,800 bytes, which take
+	// 11.79648 ms at 10 GB/s.
 	p, req := w.request(t, "qwen3-8b", `engine=VLLM kvcache_quant_mode=fp8 page_size=16 isl=1600 bandwidth=10GB/s descriptor_cost=1us
 		transfer_target=10ms ttft=50ms prefill_time=36ms`, ofTransfers)
 	tr, err := transfer.Of(p, req)
@@ -165,8 +165,8 @@ func TestAnswersOfStages(t *testing.T) {
 	}
 }
 
-// TestAdvice checks the advice if most of the time is spent on descriptors, and if most
-// of it is spent on bytes.
+// TestAdvice checks the advice for a transfer that spends most of its time on descriptors,
+// and for one that spends most of it on bytes.
 func TestAdvice(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {

@@ -50,7 +50,7 @@ type RankLoad struct {
 // Pair describes what a source rank sends to a destination rank in descriptors of one
 // size. The same two ranks may be in several Pairs, one for each group of layers.
 type Pair struct {
-	// Source and Destination are the numbers of the ranks on their sides.
+	// Source and Destination are the numbers of the ranks among all ranks of their sides.
 	Source, Destination int
 	// Group contains the names of the groups of layers, joined by "+".
 	Group string
@@ -108,7 +108,8 @@ func tooMany(t *plan.Transfer) bool {
 	return false
 }
 
-// clock determines the times of pairs. It evaluates each kind of pair only once.
+// clock determines how long the transfers of pairs take. It evaluates each kind of pair
+// only once.
 type clock struct {
 	of   *plan.Transfer
 	seen map[[2]int64]int64

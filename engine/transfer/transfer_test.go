@@ -17,7 +17,7 @@ import (
 	"kvbench/models"
 )
 
-// world plans transfers of bundled models.
+// A world is used to plan transfers of bundled models.
 type world struct {
 	schema   *schema.Schema
 	models   *model.Loader
@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "must be a multiple of the prefill side's"},
 		{"llama3.1-70b", "engine=VLLM tp=8 decode_tp=4 page_size=16 decode_page_size=32", "more tensor-parallel ranks"},
 		{"llama3.1-70b", "engine=VLLM decode_pp=2", "does not support pipeline stages on the decode side"},
-		{"llama4-scout", "engine=VLLM pp=2 decode_pp=1", "pipeline stages for models with several kinds of caches"},
+		{"llama4-scout", "engine=VLLM pp=2 decode_pp=1", "pipeline stages for models with several kinds of cache"},
 		{"llama3.1-70b", "engine=VLLM kvcache_quant_mode=bf16 decode_kvcache_quant_mode=fp8", "requires the same KV cache format"},
 		{"llama3.1-70b", "engine=SGLANG page_size=16 decode_page_size=32", "SGLANG requires the same page size"},
 		{"llama3.1-70b", "engine=SGLANG pp=4 decode_pp=2", "must have one pipeline stage, or as many as the prefill side"},
@@ -213,8 +213,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestWindows checks what moves by default in windowed layers. vLLM's connector moves one
-// page more than the window fills, and groups are padded to the same number of layers.
+// TestWindows checks how much of a windowed layer is moved by default. vLLM's connector
+// moves one page more than the window fills, and groups are padded to the same number of
+// layers.
 func TestWindows(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {

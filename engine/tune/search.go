@@ -43,7 +43,7 @@ func (s *Search) Run(measure Measure) {
 	s.Done = tried && !s.Stopped
 }
 
-// Initial returns the points that the search measures first, in this order. It draws them at
+// Initial returns the points that the search measures first, in order. It draws them at
 // random, so calling it before Run changes the points that Run measures.
 func (s *Search) Initial() []Point {
 	list := []Point{s.Default().Point}
@@ -78,7 +78,7 @@ func (s *Search) halve() {
 		s.run(s.trial(p), 1)
 	}
 	// Refused points are replaced with random points.
-	for tries := len(first) * 10; tries > 0 && s.Runs < len(first) && !s.over(); tries-- {
+	for tries := len(first) * 10; tries > 0 && s.Runs < len(first) && !s.isOver(); tries-- {
 		s.run(s.trial(s.spread(1)[0]), 1)
 	}
 	list := s.ranked()
@@ -117,7 +117,7 @@ func (s *Search) explore() bool {
 			return false
 		}
 		if best = s.Best(); !s.pairs(best) {
-			return !s.over()
+			return !s.isOver()
 		}
 	}
 }
@@ -151,7 +151,7 @@ func (s *Search) step(at *Trial) (better *Trial, all bool) {
 			if t != nil {
 				return t, true
 			}
-			if s.over() {
+			if s.isOver() {
 				return nil, false
 			}
 		}
@@ -159,8 +159,8 @@ func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	return nil, true
 }
 
-// ways returns the steps by which to change a knob, in random order. A knob with ordered
-// values can go one step up or down. Any other knob can change to every other value.
+// ways returns the steps for changing a knob, in random order. A knob with ordered values
+// can go one step up or down. Any other knob can change to every other value.
 func (s *Search) ways(knob int) []int {
 	k := s.Knobs[knob]
 	list := []int{1, -1}
@@ -223,7 +223,7 @@ func (s *Search) pairs(best *Trial) bool {
 	}
 	s.rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	for _, p := range list {
-		if s.over() {
+		if s.isOver() {
 			return false
 		}
 		if s.challenge(s.trial(p), best) {
@@ -285,7 +285,7 @@ func (s *Search) settle() {
 		if !s.Flat {
 			s.confirm(rivals)
 		}
-		if s.over() || s.Runs == before {
+		if s.isOver() || s.Runs == before {
 			return
 		}
 	}
@@ -296,7 +296,7 @@ func (s *Search) settle() {
 func (s *Search) confirm(n int) {
 	for {
 		ranked := s.ranked()
-		if len(ranked) == 0 || s.over() {
+		if len(ranked) == 0 || s.isOver() {
 			return
 		}
 		best, d, w := ranked[0], s.Default(), s.Winner()
@@ -320,8 +320,8 @@ func (s *Search) confirm(n int) {
 	}
 }
 
-// alternatives makes sure, if possible, that at least one other value of each knob of a
-// point has been measured. If a knob is not at its default, it tries the default first.
+// alternatives tries to ensure that at least one other value of each knob of a point has
+// been measured. If a knob is not at its default, it tries the default first.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
 		if best.Point[k] != knob.Default {

@@ -44,7 +44,7 @@ type Point []int
 
 func (p Point) key() string { return fmt.Sprint([]int(p)) }
 
-// with returns the point with a different value for one knob.
+// with returns a copy of the point in which one knob has a different value.
 func (p Point) with(knob, value int) Point {
 	p = slices.Clone(p)
 	p[knob] = value
@@ -78,9 +78,8 @@ type Options struct {
 	Late func() bool
 }
 
-// same is a relative difference that does not matter. If two combinations differ by no
-// more than this, the search does not repeat measurements to find out which one is
-// better.
+// same is the largest relative difference that does not matter. If two combinations differ by
+// no more than this, the search does not repeat measurements to find out which one is better.
 const same = 0.02
 
 // Trial is a point with its measurements.
@@ -124,7 +123,7 @@ type Search struct {
 	trials    map[string]*Trial
 }
 
-// New returns a search. The number of values of every knob must be positive.
+// New returns a search. Every knob must have at least one value.
 func New(knobs []Knob, options Options) *Search {
 	return &Search{Knobs: knobs, options: options, rand: rand.New(rand.NewPCG(options.Seed, 0)), trials: map[string]*Trial{}, exploring: true}
 }
@@ -164,7 +163,7 @@ func (s *Search) trial(p Point) *Trial {
 // because the point failed or was refused, or because the stage is over.
 func (s *Search) run(t *Trial, n int) bool {
 	for len(t.Values) < n {
-		if t.Failed || t.Refused || s.over() {
+		if t.Failed || t.Refused || s.isOver() {
 			return false
 		}
 		value, outcome := s.measure(t.Point, len(t.Values)+1)
@@ -191,8 +190,8 @@ func (s *Search) run(t *Trial, n int) bool {
 	return true
 }
 
-// over reports whether the stage has no runs left.
-func (s *Search) over() bool {
+// isOver reports whether the stage has no runs left.
+func (s *Search) isOver() bool {
 	return s.Stopped || s.Runs >= s.limit || s.exploring && s.options.Late != nil && s.options.Late()
 }
 

@@ -206,8 +206,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestLate checks that a search that is late stops exploring, but still measures the best
-// points again.
+// TestLate checks that a search that is running late stops exploring, but still measures the
+// best points again.
 func TestLate(t *testing.T) {
 	f := &surfaces[0]
 	var s *Search

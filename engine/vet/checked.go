@@ -17,10 +17,10 @@ type Checked struct {
 	Alone  bool              // whether files are checked one at a time
 }
 
-// Add returns the state for resuming a run that ended because of the file in over. If other
-// files were in progress, the next run checks files one at a time; otherwise, it skips that
-// file. Add returns nil if the run was already supposed to skip the file, because
-// resuming would not help.
+// Add returns the state for resuming a run that ended because of a file. The argument over
+// is the message about this file. If other files were in progress, the next run checks
+// files one at a time; otherwise, it skips this file. Add returns nil if the run was
+// already supposed to skip the file, because resuming would not help.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.over(over.Pos.File) != nil {
 		return nil

@@ -90,7 +90,7 @@ func withKnown(targets []*target, list diag.List) []*target {
 	return append(more, targets...)
 }
 
-// walk adds the files in a folder and its subfolders that kvbench may be able to read.
+// walk adds those files in a folder and its subfolders that kvbench may be able to read.
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
 		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link, which is not followed").

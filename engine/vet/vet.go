@@ -30,8 +30,8 @@ type Report struct {
 // to kvbench are skipped if they were found in a folder; if skip is set, they are skipped even if
 // they were specified by name.
 //
-// If checked is the state of an earlier run, Files resumes that run. With the zero value, it
-// starts from the beginning.
+// If the argument checked is the state of an earlier run, Files resumes that run. With the zero
+// value, it starts from the beginning.
 func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {
@@ -118,7 +118,7 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 		r.Errs.Add(t.archs.Err())
 		r.Errs.Add(l.Check(t.file, known))
 		if t.file.Model != nil {
-			r.Errs.Add(layers(s, l, t.file.Model))
+			r.Errs.Add(checkLayers(s, l, t.file.Model))
 		}
 	case len(r.Errs) == 0:
 		r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
@@ -139,8 +139,8 @@ func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cu
 // shown is the number of characters quoted on either side of the caret in a long line.
 const shown = 80
 
-// quoted adds the line that each message refers to, if the message has a position.
-// Messages about formulas already contain their lines.
+// If a message has a position, quoted adds the line that the position refers to. Messages about
+// formulas already contain their lines.
 func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	lines := map[string][]string{}
 	for i, d := range list {
@@ -156,15 +156,14 @@ func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 			continue
 		}
 		e := *d
-		e.Source, e.Caret = around(strings.TrimRight(lines[file][d.Pos.Line-1], "\r"), d.Pos.Col)
+		e.Source, e.Caret = excerpt(strings.TrimRight(lines[file][d.Pos.Line-1], "\r"), d.Pos.Col)
 		list[i] = &e
 	}
 	return list
 }
 
-// around returns the part of a line around a column, and the column's position within
-// that part.
-func around(line string, col int) (part string, caret int) {
+// excerpt returns the part of a line around a column, and the column's position within that part.
+func excerpt(line string, col int) (part string, caret int) {
 	from, to := col-shown, col+shown // in characters
 	if from <= 1 {
 		from = 0
@@ -209,14 +208,14 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 		errs.Add(checker.Overlaps())
 	}
 	for i, c := range arch.Checks.Get() {
-		errs.Add(known(s, checker, arch, c, l.CheckValues(f, arch, i)))
+		errs.Add(checkKnown(s, checker, arch, c, l.CheckValues(f, arch, i)))
 	}
 	return errs.Err()
 }
 
-// layers checks that the model has every value that its layers need, and that these
-// values are valid and have an effect.
-func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
+// checkLayers checks that the model has every value that its layers need, and that these values
+// are valid and have an effect.
+func checkLayers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
 		return nil
@@ -240,9 +239,9 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	}).Err()
 }
 
-// known runs one of an architecture's checks against known results. values is the error
-// already found in the values of the check, or nil.
-func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
+// checkKnown runs one of an architecture's checks against known results. The argument values is
+// the error already found in the check's values, or nil.
+func checkKnown(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
 		d := diag.Errorf(c.At[at], format, args...)

@@ -19,8 +19,8 @@ type Data struct {
 	Columns []*Column `json:"columns"`
 	// Facets are the keys of the columns by which the reader can filter and mark points.
 	Facets []string `json:"facets"`
-	// Apart contains the keys of other columns that distinguish points. A line joins only points
-	// that have the same values in these columns.
+	// Apart is the list of the keys of other columns that distinguish points. A line joins only
+	// points that have the same values in these columns.
 	Apart []string `json:"apart"`
 	// Mark is the facet by which points are initially marked, or "".
 	Mark   string  `json:"mark"`
@@ -171,7 +171,7 @@ type Chart struct {
 	// By is the key of a numeric column, or "". The chart divides the values of this column into
 	// ranges and, for each marked group, draws a separate line for each range.
 	By string `json:"by,omitempty"`
-	// Trusted hides points that are not trusted.
+	// If Trusted is set, points that are not trusted are hidden.
 	Trusted bool `json:"trusted,omitempty"`
 	// Group and Fixed are columns that have the same values for all bars of a split chart. The
 	// reader can choose these values; initially, they are the values of the point with index

@@ -149,7 +149,7 @@ func printable(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// hash returns the source expression with which a content security policy allows text as an
+// hash returns the source expression that a content security policy needs to allow text as an
 // inline script or style.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))

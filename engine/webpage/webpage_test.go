@@ -37,7 +37,7 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-// nasty contains strings that, unescaped, would become markup or code or end a script.
+// nasty contains strings that, unescaped, would become markup or code, or would end a script.
 var nasty = []string{
 	"</script><img src=x onerror=alert(1)>", "<!--<script>", "\"'><b>bold</b>", "a&amp;b", "\u2028\u2029", "${alert(1)}", "\x00\x07\x1b[31m", "\u202eevil",
 }

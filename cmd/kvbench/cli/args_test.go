@@ -65,7 +65,7 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// FuzzNormalize checks that normalizing the result of normalize again does not change it.
+// FuzzNormalize checks that normalize does not change its own output.
 func FuzzNormalize(f *testing.F) {
 	for _, s := range []string{"--tp 8", "--tp=8 x", "--fit --enable_pt false", "-h", "--", "- -- ---", "--=x", "--etcd-endpoint y --num 3", "--tp\x00-1"} {
 		f.Add(s)

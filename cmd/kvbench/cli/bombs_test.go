@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// doubling returns CUE in which a string or a list doubles forty times.
+// doubling returns CUE code in which a string or a list doubles forty times.
 func doubling(first, next string) string {
 	text := "a0: " + first + "\n"
 	for i := range 40 {
@@ -17,8 +17,8 @@ func doubling(first, next string) string {
 	return text
 }
 
-// bombs are files of a few lines that exceed a limit. Whether the time limit or the memory
-// limit is exceeded first depends on the machine.
+// bombs are short files that each exceed a limit. Whether the time limit or the memory limit
+// is exceeded first depends on the machine.
 var bombs = map[string]struct{ text, want string }{
 	"comprehension": {
 		"l: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nx: [" + strings.Repeat("for i in l ", 10) + "if i > 100 {1}]\n",

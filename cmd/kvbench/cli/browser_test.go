@@ -254,9 +254,9 @@ func (b *browser) number(expression string) float64 {
 	return x
 }
 
-// until waits up to two seconds for the text of an expression to become want, and returns
+// waitFor waits up to two seconds for the text of an expression to equal want, and returns
 // the text. The wait is necessary because browsers handle input only with the next frame.
-func (b *browser) until(expression, want string) string {
+func (b *browser) waitFor(expression, want string) string {
 	b.t.Helper()
 	got := ""
 	for range 40 {

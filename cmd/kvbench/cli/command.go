@@ -35,12 +35,12 @@ type command struct {
 	words string // the arguments after the flags, as shown in the help; "" if there are none
 	short string
 	flags []*flagSpec
-	// axes allows overrides and configurations to have several values.
+	// If axes is set, overrides and configurations can have several values.
 	axes bool
-	// transfers makes all plans transfers between ranks.
+	// If transfers is set, all plans are for transfers between ranks.
 	transfers bool
 	exec      func(context.Context, *command) error
-	// complete returns candidates for the word that follows words.
+	// complete returns candidates for the word after the given words.
 	complete func(words []string) []string
 
 	given map[string]bool // flags set on the command line
@@ -50,7 +50,7 @@ type command struct {
 	// user.
 	logged []config.Override
 	// without contains the nixlbench flags to omit from the command, because the release
-	// does not have them and would not read them anyway.
+	// does not accept them and, with the given settings, would not use them anyway.
 	without map[string]bool
 }
 
@@ -90,11 +90,11 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 }
 
-// pathArgs describes what each kind of flag that takes a path expects.
+// pathArgs describes the value of each kind of flag that takes a path.
 var pathArgs = map[string]string{"FILE": "the name of a file", "DIR": "the name of a folder", "GLOB": "a pattern for file names"}
 
-// checkNames rejects empty paths. A flag with an empty path is probably a mistake, such as a
-// shell variable that is not set.
+// checkNames rejects empty paths. An empty path is probably the result of a mistake, such as
+// a shell variable that is not set.
 func (c *command) checkNames() error {
 	var errs diag.List
 	for _, f := range c.flags {
@@ -107,7 +107,8 @@ func (c *command) checkNames() error {
 }
 
 // checkOutput checks where the command writes its results. It rejects "-", because
-// kvbench does not use it as a name for stdout, and it rejects a page on a terminal.
+// kvbench does not use it as a name for stdout. It also returns an error if a page would be
+// written to a terminal.
 func (c *command) checkOutput() error {
 	out, from, ok := c.value("output")
 	if ok && out == "-" {
@@ -264,7 +265,7 @@ func (c *command) choice(name string) (string, error) {
 
 // configFiles returns the names of the configuration files: first the one from
 // --model_config, then the files that match the patterns of --model_configs, sorted.
-// Without any files, it returns a single "".
+// If there are no files, it returns a list that contains only "".
 func (c *command) configFiles() ([]string, error) {
 	var files []string
 	if file, _, ok := c.value("model_config"); ok {
@@ -499,7 +500,7 @@ func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	for _, k := range knobs {
 		if len(k.Texts) > 1 {
 			return k.Texts[0].Origin.Errorf("%s has %d values, but '%s %s' accepts only one", k.Flag.Name, len(k.Texts), program, c.name).
-				WithHint("see all with '%s plan'", program)
+				WithHint("use '%s plan' to see plans for all of them", program)
 		}
 	}
 	return nil
@@ -574,9 +575,9 @@ func varies(j plan.Item, field string) bool {
 	})
 }
 
-// ofEngine returns a note if the engine's value of a field, own, replaces the model's
-// value, or if results depend on the field. If varies is set, the note covers all points of
-// a sweep.
+// ofEngine returns a note if own, the engine's value of a field, replaces the model's value,
+// or if results depend on the field. If varies is set, the note covers all points of a
+// sweep.
 func ofEngine(f *schema.Field, own, v data.Fact, reads, varies bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
@@ -668,8 +669,8 @@ func present(names []string, plans []*plan.Plan) []string {
 	})
 }
 
-// about adds the name of the configuration file to a request's errors, unless they
-// already point to that file.
+// The function about adds the name of the configuration file to a request's errors, unless
+// they already point to that file.
 func about(req *plan.Request, err error) error {
 	list := diag.All(err)
 	for i, d := range list {

@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// shells contains the scripts that make a shell call completeCommand.
+// shells contains a completion script for each shell. The scripts call completeCommand.
 //
 //go:embed completion/*
 var shells embed.FS

@@ -32,8 +32,8 @@ type pair struct {
 	name  string
 }
 
-// with returns the model combined with the drafter that the configuration specifies, or the
-// model itself if no drafter is needed.
+// The method with returns the model combined with the drafter that the configuration
+// specifies, or the model itself if no drafter is needed.
 func (d *drafters) with(m *model.Model, cfg *config.Config) (*model.Model, error) {
 	named := func(v data.Fact) bool { return plan.IsDrafter(d.app.schema, v) }
 	v := cfg.Values[plan.DraftVar]

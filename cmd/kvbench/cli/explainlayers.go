@@ -9,7 +9,7 @@ import (
 	"kvbench/engine/report"
 )
 
-// layersWord is the argument that makes explain show what each layer stores.
+// layersWord is the argument that makes the explain command show what each layer stores.
 const layersWord = "layers"
 
 // explainLayers shows what each layer of the models stores.

@@ -27,7 +27,7 @@ import (
 // use the same command and environment as the real programs, and replace paths below a mount
 // with paths in a folder. FAKE_CLUSTER is a folder for the logs of pods.
 
-// container is a container of a pod, or a service.
+// container is either a container in a pod or a service of Docker Compose.
 type container struct {
 	Name          string
 	Image         string

@@ -159,7 +159,7 @@ func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) 
 func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	configs, _ := a.configs(c) // prepare reports the error
 	for _, cfg := range configs {
-		knobs = append(knobs[:len(knobs):len(knobs)], without(cfg.Knobs, knobs)...)
+		knobs = append(knobs[:len(knobs):len(knobs)], notOverridden(cfg.Knobs, knobs)...)
 	}
 	slices.SortStableFunc(knobs, func(x, y *config.Knob) int { return strings.Compare(x.Flag.Name, y.Flag.Name) })
 	var wanted []fit.Wanted
@@ -187,9 +187,9 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	return picked.Release, nil
 }
 
-// without returns the knobs that are not overridden. A knob in others overrides one for the
-// same flag if its value does not come from a file.
-func without(knobs, others []*config.Knob) []*config.Knob {
+// notOverridden returns the knobs that are not overridden. A knob in the list others overrides
+// a knob for the same flag, unless the overriding value comes from a file.
+func notOverridden(knobs, others []*config.Knob) []*config.Knob {
 	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
 		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })
 	})

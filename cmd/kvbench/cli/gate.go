@@ -54,7 +54,7 @@ func (a *app) gate(c *command, format string) (*report.Gate, error) {
 	return g, errs.Err()
 }
 
-// metrics reads --metric and adds the metrics to the limit.
+// metrics reads --metric, and sets the metrics that the limit applies to.
 func (a *app) metrics(c *command, g *report.Gate) error {
 	known := report.MetricNames(a.schema)
 	names := c.list("metric")

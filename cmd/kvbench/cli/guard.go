@@ -126,7 +126,7 @@ func (g *guard) slow(f *guarded) string {
 			return fmt.Sprintf("%s could not be read within %v", diag.Printable(filepath.Base(o.name)), guardTime)
 		case o.name != f.name:
 		case o.work == input.Await:
-			return fmt.Sprintf("this pipe did not end within %v", guardTime)
+			return fmt.Sprintf("this pipe was not closed within %v", guardTime)
 		case o.work == input.Read:
 			return fmt.Sprintf("could not be read within %v", guardTime)
 		}
@@ -134,7 +134,7 @@ func (g *guard) slow(f *guarded) string {
 	return fmt.Sprintf("takes more than %v to evaluate, but data files need only a few milliseconds", guardTime)
 }
 
-// others counts the registered files other than the named one. That file may be
+// others returns the number of registered files other than the named one. That file may be
 // registered several times.
 func (g *guard) others(name string) int {
 	n := 0
@@ -156,7 +156,8 @@ func (a *app) loader() *model.Loader {
 	return a.loads
 }
 
-// ends reports a file that takes too much time or memory, and ends the process.
+// ends handles a file that takes too much time or memory. It reports the file and ends the
+// process.
 func (a *app) ends(over *diag.Diag, _ int) { a.leave(a.exitCode(over)) }
 
 // leave removes the temporary file or folder, if there is one, and ends the process at once.

@@ -49,7 +49,7 @@ func TestGuard(t *testing.T) {
 	for want, works := range map[string][]work{
 		"dir/r: nothing could be read for 5s":                                                {{"dir/r", input.Read}},
 		"dir/r: could not be read within 5s":                                                 {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
-		"dir/r: this pipe did not end within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
+		"dir/r: this pipe was not closed within 5s":                                          {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
 		"dir/r: beside could not be read within 5s":                                          {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
 		"dir/r: takes more than 5s to evaluate, but data files need only a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
 		"": {{"dir/r", input.Await}},

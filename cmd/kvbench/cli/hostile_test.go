@@ -150,7 +150,7 @@ var hostile = []struct {
 	{"config.json unknown fields", "config.json", func() string { return "{" + llama + many(60_000, `, "kv_cache_%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf, importOf}, ""},
 }
 
-// passes lists the hostile files that are valid.
+// passes contains the names of the hostile files that are valid.
 var passes = []string{"yaml huge scalar", "cue costly pattern", "config.json wide rows", "config.json distinct rows"}
 
 // TestHostileFiles checks that each hostile file is rejected with its name and the
@@ -294,7 +294,7 @@ func TestVetGoesOn(t *testing.T) {
 		}
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			// With --models, files that define architectures are read one more time.
+			// With --models, files that define architectures are read an extra time.
 			r := limited(t, "500ms", dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {

@@ -9,9 +9,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// hub DIR sets HF_ENDPOINT to a server for the files in a folder, named
-// OWNER/NAME/FILE. The server accepts any revision except "none", and requires a token
-// for repositories whose name begins with "gated".
+// hub DIR sets HF_ENDPOINT to a server for the files in a folder. The files are named
+// OWNER/NAME/FILE. The server accepts any revision except "none", and requires a token for
+// repositories whose name begins with "gated".
 func hub(ts *testscript.TestScript, _ bool, args []string) {
 	dir := http.Dir(ts.MkAbs(args[0]))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,7 +29,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	defer w.Close()
 	cmd.Process.Signal(os.Interrupt)
-	// If the interrupt did not end the command, the exit code would be different.
+	// If something other than the interrupt ends the command, the exit code is different.
 	err = cmd.Wait()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != 130 {

@@ -44,7 +44,8 @@ func (j *job) launchPair(out string, more ...string) {
 		"--backend", "UCX", "--source", "memory", "--destination", "memory"}, more...)...)
 }
 
-// ends checks that a job fails within a time limit, and that its output matches want.
+// The method ends checks that a job fails within a time limit, that its output matches want,
+// and that its etcd no longer runs.
 func (j *job) ends(out, want string, limit time.Duration) {
 	j.Helper()
 	begun := time.Now()

@@ -115,8 +115,8 @@ func realEtcd() string {
 	return ""
 }
 
-// TestLaunchSlurm submits jobs to a real Slurm: one for storage, one for a network with
-// etcd, one for a network with ASIO, one whose etcd does not start, and one that reaches
+// TestLaunchSlurm submits jobs to a real Slurm cluster: one for storage, one for a network
+// with etcd, one for a network with ASIO, one whose etcd does not start, and one that reaches
 // its time limit.
 func TestLaunchSlurm(t *testing.T) {
 	needsFull(t)

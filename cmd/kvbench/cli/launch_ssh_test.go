@@ -14,7 +14,7 @@ import (
 )
 
 // startSSH starts a server on the loopback interface, and stops it at the end of the
-// test. Jobs reach the server under the host names one and two.
+// test. Jobs reach the server under the host names "one" and "two".
 func (j *job) startSSH() {
 	j.Helper()
 	server, err := exec.LookPath("sshd")
@@ -77,8 +77,8 @@ func (j *job) setup(names ...string) string {
 	return text
 }
 
-// TestLaunchSSH runs jobs on two hosts over a real ssh: one with hostile names, one with
-// etcd, and one that is stopped.
+// TestLaunchSSH runs jobs on two hosts over real SSH connections: one with hostile names, one
+// with etcd, and one that is stopped.
 func TestLaunchSSH(t *testing.T) {
 	needsFull(t)
 	t.Parallel()
@@ -96,7 +96,7 @@ func TestLaunchSSH(t *testing.T) {
 			t.Errorf("%q: %v\n%s", name, err, text)
 			continue
 		}
-		if got := j.words("argv"); got[0] != out || after(got, "--device_list") != name {
+		if got := j.words("argv"); got[0] != out || wordAfter(got, "--device_list") != name {
 			t.Errorf("%q: %q", name, got)
 		}
 	}

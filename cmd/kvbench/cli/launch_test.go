@@ -63,7 +63,7 @@ func (j *job) run(in string, argv ...string) (string, error) {
 	return string(out), err
 }
 
-// must is like run, but fails the test if the command fails.
+// must calls run, and fails the test if the command fails.
 func (j *job) must(in string, argv ...string) string {
 	j.Helper()
 	out, err := j.run(in, argv...)
@@ -120,8 +120,8 @@ exec "$@"
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "scontrol"), "#!/bin/bash\necho n1\n")
 }
 
-// stub writes a nixlbench that saves its arguments, or runs the tests' own nixlbench if asked
-// for its flags.
+// stub writes a program named nixlbench that saves its arguments. If asked for its flags, this
+// program runs the tests' own nixlbench instead.
 func (j *job) stub() {
 	real, err := exec.LookPath("nixlbench")
 	if err != nil {
@@ -223,7 +223,7 @@ func TestLaunchHostile(t *testing.T) {
 				if !slices.Equal(got[1:], []string{"--config_file", "points/0001.toml"}) {
 					t.Errorf("arguments: %q", got[1:])
 				}
-			} else if a, b := after(got, "--filepath"), after(got, "--device_list"); a != given || b != name {
+			} else if a, b := wordAfter(got, "--filepath"), wordAfter(got, "--device_list"); a != given || b != name {
 				t.Errorf("%s with %q: --filepath %q --device_list %q", format, name, a, b)
 			}
 			if format == "slurm" {
@@ -349,8 +349,8 @@ printf '%s\0' "$PWD" "$@" "$KVBENCH_TEST_VAR" >"$TOP/argv"
 	}
 }
 
-// after returns the word that follows a given word, or "".
-func after(words []string, word string) string {
+// wordAfter returns the word that follows a given word, or "".
+func wordAfter(words []string, word string) string {
 	if i := slices.Index(words, word); i >= 0 && i+1 < len(words) {
 		return words[i+1]
 	}

@@ -38,7 +38,7 @@ func builtOn() string {
 }
 
 // manPage returns the help of all commands as a manual page for section 1, written with the
-// macros of man(7). It describes flags that several commands share only once.
+// macros of man(7). If several commands share a flag, it is described only once.
 func manPage(cmds []*command, date string) string {
 	m := &manual{}
 	fmt.Fprintf(m, ".TH %q 1 %q %q \"User Commands\"\n", strings.ToUpper(program), date, program)
@@ -58,7 +58,7 @@ func manPage(cmds []*command, date string) string {
 		m.command(c, cmds)
 	}
 	m.macro("SH", "FLAGS")
-	m.text(fmt.Sprintf("Several commands share these flags. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
+	m.text(fmt.Sprintf("Several commands share these flags. In flag names, _ and - are interchangeable, and a prefix of at least %d characters is enough if it matches only one flag.", minPrefix))
 	for _, group := range groups(sharedFlags(cmds)) {
 		m.macro("SS", group[0].group)
 		m.flags(group)
@@ -99,7 +99,7 @@ func isShared(f *flagSpec, cmds []*command) bool {
 	return n > 1
 }
 
-// same reports whether the help describes both flags in the same way.
+// The method same reports whether the help describes both flags in the same way.
 func (f *flagSpec) same(other *flagSpec) bool {
 	return f.head() == other.head() && f.group == other.group && f.describe() == other.describe()
 }

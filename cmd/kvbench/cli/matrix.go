@@ -120,7 +120,7 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	return a.showMatrices(first, g, totals, name)
 }
 
-// workload reads the command's own flags. It sets the configuration's length to the
+// workload reads the command's own flags. It sets the configuration's input length to the
 // length of the first request, because a configuration cannot describe how lengths vary.
 func (a *app) workload(c *command) (*workload, error) {
 	w := &workload{}
@@ -193,7 +193,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *pl
 		return fail(err)
 	}
 	if len(jobs) != 1 {
-		return fail(diag.Usagef("%d models and configurations are too many: '%s %s' accepts only one of each", len(jobs), program, c.name))
+		return fail(diag.Usagef("there are %d combinations of models and configurations, but '%s %s' accepts only one", len(jobs), program, c.name))
 	}
 	job := jobs[0]
 	cfg := job.Config
@@ -312,7 +312,7 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect without a prefix cache").
 			WithHint("set its size with --%s", memoryField))
 	case t.Known > 0 && g.CacheBlocks == 0:
-		a.print.Print(diag.Notef(diag.Pos{}, "%s has room for fewer than %d tokens, so the prefix cache stays empty", memory, requests.BlockTokens))
+		a.print.Print(diag.Notef(diag.Pos{}, "%s leaves room for fewer than %d tokens, so the prefix cache stays empty", memory, requests.BlockTokens))
 	case g.CacheBlocks > 0 && t.Known == 0:
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, the contents of the prefix cache are unknown, so %s has no effect", memory))
 	}
@@ -321,7 +321,8 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 	}
 }
 
-// showMatrices prints a summary of the matrices and the folder that contains them.
+// showMatrices prints a summary of the matrices, and the name of the folder that contains
+// them.
 func (a *app) showMatrices(first *plan.Transfer, g *matrix.Generator, t *matrix.Totals, name string) error {
 	view := a.schema.View("matrix")
 	var out bytes.Buffer
@@ -399,7 +400,7 @@ func mayCreate(name string) error {
 	case err != nil:
 		return cannotWrite(name, err)
 	case len(entries) > 0:
-		return diag.Errorf(diag.Pos{File: name}, "already exists and is not empty; nothing written").WithHint("choose another folder, or remove it")
+		return diag.Errorf(diag.Pos{File: name}, "already exists and is not empty; nothing written").WithHint("choose another folder, or remove this one")
 	}
 	return nil
 }

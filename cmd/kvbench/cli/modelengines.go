@@ -30,8 +30,8 @@ func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planne
 	return planners.Doubts(m, cfg.With(m.Arch, m.Defaults))
 }
 
-// certainty returns the word for how certain a model's cache in an engine is, and the
-// reason for any doubt.
+// certainty returns a word that says how certain kvbench is about a model's cache in an
+// engine, and the reason for any doubt.
 func certainty(doubts map[string]plan.Doubt, engine string) (word, why string) {
 	switch d, ok := doubts[engine]; {
 	case doubts == nil:
@@ -45,8 +45,8 @@ func certainty(doubts map[string]plan.Doubt, engine string) (word, why string) {
 	}
 }
 
-// enginesCell returns a table cell with the number of engines for which a model's cache
-// is certain.
+// enginesCell returns a table cell with the number of engines for which kvbench is certain
+// about a model's cache.
 func enginesCell(doubts map[string]plan.Doubt, engines []string) string {
 	known := len(engines) - len(doubts)
 	switch {
@@ -61,8 +61,8 @@ func enginesCell(doubts map[string]plan.Doubt, engines []string) string {
 	}
 }
 
-// enginesValue returns, as a value for JSON, how certain kvbench is about a model's cache
-// in each engine, and the reasons for any doubts.
+// enginesValue returns a value for JSON that describes how certain kvbench is about a model's
+// cache in each engine, with the reasons for any doubts.
 func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any {
 	all := map[string]any{}
 	for _, engine := range engines {
@@ -105,34 +105,34 @@ func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) err
 	return out.Error()
 }
 
-// doubtful is a doubt that several models share.
-type doubtful struct {
+// sharedDoubt is a doubt that several models share.
+type sharedDoubt struct {
 	engine, word, why string
 	models            []string
 }
 
-// doubtfuls collects the doubts about a list of models.
-type doubtfuls []doubtful
+// sharedDoubts collects the doubts about a list of models.
+type sharedDoubts []sharedDoubt
 
-func (l *doubtfuls) add(model string, doubts map[string]plan.Doubt, engines []string) {
+func (l *sharedDoubts) add(model string, doubts map[string]plan.Doubt, engines []string) {
 	for _, engine := range engines {
 		word, why := certainty(doubts, engine)
 		if why == "" {
 			continue
 		}
-		same := func(d doubtful) bool { return d.engine == engine && d.word == word && d.why == why }
+		same := func(d sharedDoubt) bool { return d.engine == engine && d.word == word && d.why == why }
 		i := slices.IndexFunc(*l, same)
 		if i < 0 {
 			i = len(*l)
-			*l = append(*l, doubtful{engine, word, why, nil})
+			*l = append(*l, sharedDoubt{engine, word, why, nil})
 		}
 		(*l)[i].models = append((*l)[i].models, model)
 	}
 }
 
 // write prints the doubts, sorted by engine, each with the models to which it applies.
-func (l doubtfuls) write(w io.Writer) {
-	slices.SortStableFunc(l, func(a, b doubtful) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
+func (l sharedDoubts) write(w io.Writer) {
+	slices.SortStableFunc(l, func(a, b sharedDoubt) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
 	for i, d := range l {
 		if i == 0 {
 			fmt.Fprintln(w, "\nuncertain models, by engine")

@@ -120,7 +120,7 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 		heads = append(heads, r.Label)
 	}
 	engines := plan.Engines(a.schema)
-	var doubts doubtfuls
+	var doubts sharedDoubts
 	// If all models are bundled, omit the "from" column, which would only widen the table.
 	showFrom := slices.ContainsFunc(entries, func(e model.Entry) bool { return !e.Bundled })
 	line := func(cells []string, engines, from string) {

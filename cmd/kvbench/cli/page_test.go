@@ -299,11 +299,11 @@ func TestPageUse(t *testing.T) {
 	})()`, &place)
 	b.key("Escape")
 	b.mouse(place.X+5, place.Y-4, false)
-	if got := b.until(readout, first); got != first {
+	if got := b.waitFor(readout, first); got != first {
 		t.Errorf("with the mouse, the text is\n%s\nand with the keyboard\n%s", got, first)
 	}
 	b.mouse(place.X, place.Y, true)
-	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className`, "ring kept"); got != "ring kept" {
+	if got := b.waitFor(`document.querySelector("#chart-bandwidth-by-size .ring").className`, "ring kept"); got != "ring kept" {
 		t.Errorf("a click does not pin the mark: %s", got)
 	}
 	b.mouse(place.X+400, place.Y-150, false)
@@ -312,7 +312,7 @@ func TestPageUse(t *testing.T) {
 	}
 	// The mark stays pinned when the chart is redrawn in another color scheme.
 	b.scheme("dark")
-	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
+	if got := b.waitFor(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
 		t.Errorf("in another color scheme, the mark is not pinned: %s", got)
 	}
 	b.save("use")
@@ -322,7 +322,7 @@ func TestPageUse(t *testing.T) {
 		if (button.textContent !== "Copied") button.click();
 		return button.textContent;
 	})()`
-	if got := b.until(copied, "Copied"); got != "Copied" {
+	if got := b.waitFor(copied, "Copied"); got != "Copied" {
 		t.Errorf("the button says %q", got)
 	}
 
@@ -373,7 +373,7 @@ func TestPageUse(t *testing.T) {
 	b.check("in use")
 }
 
-// TestPageFit checks that the page finds the right cost per I/O from exact times. It also
+// TestPageFit checks that the page derives the right cost per I/O from exact times. It also
 // checks the message for a backend whose I/Os all have the same size.
 func TestPageFit(t *testing.T) {
 	var points []measuredPoint
@@ -545,7 +545,7 @@ func TestPageChoice(t *testing.T) {
 		// of 43.
 		sized("READ", "QWEN3_8B", 1<<18, 20), sized("READ", "QWEN3_8B", 1<<19, 41.5), sized("READ", "QWEN3_8B", 1<<20, 40),
 		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
-		// Another model is another workload, so its 42.9 GB/s do not count.
+		// A different model is a different workload, so its 42.9 GB/s do not count.
 		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
 		// These are 20% and 19% of the link's bandwidth.
 		sized("READ", "DEEPSEEK_R1", 1<<20, 10), sized("READ", "QWEN3_32B", 1<<20, 9.5),

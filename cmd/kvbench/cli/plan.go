@@ -49,7 +49,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	for i := range jobs {
 		jobs[i].Fit = fit
 	}
-	if c.sweeps(jobs) {
+	if c.isSweep(jobs) {
 		return a.sweep(ctx, c, jobs, format, secrets, errs)
 	}
 

@@ -187,8 +187,8 @@ func (p *profile) openJournal(c *command) error {
 	return nil
 }
 
-// readDone reads which runs a dry run skips. Like other runs, a dry run can resume from a
-// file that does not exist yet.
+// readDone determines which runs a dry run skips. Like other runs, a dry run can resume from
+// a file that does not exist yet.
 func (p *profile) readDone(name string) error {
 	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -250,7 +250,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	return in.Release, "the installed nixlbench", nil
 }
 
-// run runs every point as often as requested.
+// The method run runs each point the requested number of times.
 func (p *profile) run(ctx context.Context) error {
 	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -271,7 +271,7 @@ func (p *profile) run(ctx context.Context) error {
 			if ctx.Err() != nil || p.failed && p.failFast {
 				break
 			}
-			if err := p.one(ctx, &p.list[i], repeat+1); err != nil {
+			if err := p.runOnce(ctx, &p.list[i], repeat+1); err != nil {
 				return err
 			}
 			p.progress.done++
@@ -322,8 +322,8 @@ func (p *profile) hintResume(total int) {
 	p.print.Print(d)
 }
 
-// one runs a point once. If it returns an error, the command must end.
-func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
+// runOnce runs a point once. If it returns an error, the command must end.
+func (p *profile) runOnce(ctx context.Context, pt *point, repeat int) error {
 	if len(p.done) > 0 && p.done[runner.HashBy(p.session.InPlace, pt.Plan, repeat)] > 0 {
 		p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 		return nil

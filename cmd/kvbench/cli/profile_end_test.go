@@ -129,8 +129,8 @@ func TestCleanupTwice(t *testing.T) {
 	wait(1, second)
 }
 
-// freePort returns a TCP port that is free, or 0. The system does not choose such a port for
-// other sockets, so it stays free until the test uses it.
+// freePort returns a free TCP port, or 0. The port is below the range from which the system
+// assigns ports to other sockets, so it stays free until the test uses it.
 func freePort() int {
 	for range 100 {
 		port := 10_000 + rand.IntN(20_000)

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// smallRun returns the arguments of a profile that moves little data.
+// smallRun returns the arguments for a profile command that moves little data.
 func smallRun(t testing.TB, more ...string) []string {
 	t.Helper()
 	examples, err := filepath.Abs("../../../examples")
@@ -409,9 +409,9 @@ func silentServer(t *testing.T) string {
 }
 
 // BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench.
-// This is the time of a profile, minus the time of 200 direct runs with the same
-// arguments, minus the startup time of a profile. For overhead-kept, every result is
-// written and synced.
+// From the time that 'kvbench profile' takes, it subtracts the startup time and the time of
+// 200 direct runs with the same arguments. For overhead-kept, every result is written and
+// synced.
 func BenchmarkProfile(b *testing.B) {
 	const points = 200
 	dir := b.TempDir()

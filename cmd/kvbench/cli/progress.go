@@ -10,7 +10,7 @@ import (
 // progressTime is the minimum time between updates of a progress line that shows counts.
 var progressTime = 200 * time.Millisecond // some tests use shorter times
 
-// progress shows the progress of a long command. On a terminal, the progress is in the
+// progress shows the progress of a long command. On a terminal, the progress is shown on the
 // last line, below all other output. Otherwise, there is one line for each point. A
 // command with a single point shows no progress.
 type progress struct {
@@ -37,7 +37,7 @@ func (p *progress) begin(label string) {
 		p.start = time.Now()
 	}
 	p.current = fmt.Sprintf("%d of %d: %s", p.done+1, p.total, label)
-	// The estimate ignores points reported by plain, because they take no time.
+	// The estimate ignores points reported by the plain method, because they take no time.
 	if p.terminal && p.started > 0 {
 		left := time.Since(p.start) / time.Duration(p.started) * time.Duration(p.total-p.done)
 		p.current = fmt.Sprintf("%d of %d, %v to go: %s", p.done+1, p.total, left.Round(time.Second), label)
@@ -61,7 +61,7 @@ func (p *progress) show(text string) {
 	p.print(func() {})
 }
 
-// plain prints a line about a point that takes no time.
+// The method plain prints a line about a point that takes no time.
 func (p *progress) plain(format string, args ...any) {
 	if p.quiet {
 		return
@@ -71,7 +71,7 @@ func (p *progress) plain(format string, args ...any) {
 	})
 }
 
-// print calls write to print something. On a terminal, the output appears above the
+// print calls write, which prints some output. On a terminal, the output appears above the
 // progress line.
 func (p *progress) print(write func()) {
 	p.mu.Lock()

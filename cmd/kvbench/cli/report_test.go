@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// writeResults writes a file of n results, each for a different point, in the same form
-// as kvbench profile. 100,000 results take 873 MB.
+// writeResults writes a file of n results, each for a different point, in the form that
+// 'kvbench profile' writes. 100,000 results take 873 MB.
 func writeResults(t testing.TB, name string, n int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -169,8 +169,9 @@ func TestManyResults(t *testing.T) {
 	}
 }
 
-// BenchmarkReport measures report for 100,000 results, with and without a baseline, as
-// well as resume and vet. It reports median times and peak memory.
+// BenchmarkReport measures 'kvbench report' for 100,000 results, with and without a baseline,
+// as well as 'kvbench results', 'kvbench vet' and --resume. It reports median times and peak
+// memory.
 func BenchmarkReport(b *testing.B) {
 	dir := b.TempDir()
 	file := filepath.Join(dir, "r.jsonl")

@@ -180,10 +180,10 @@ type resultsRun struct {
 	out     io.Writer
 }
 
-// each reads all files. For every result, it calls convert, which appends the output for
-// that result. For each part of a file, in order, it then calls use with the part's
-// output. It returns an error if there are lines that are not results, but still uses the
-// other lines.
+// The method each reads all files. For every result, it calls convert, which appends the
+// output for that result. For each part of a file, in order, it then passes the part's output
+// to the function use. It returns an error if there are lines that are not results, but still
+// uses the other lines.
 func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte, use func(out []byte) error) error {
 	var bad diag.List
 	for _, name := range r.files {
@@ -238,8 +238,8 @@ func (r *resultsRun) list() error {
 	return err
 }
 
-// shortestHash is the minimum length of the hash prefix that show accepts. maxMatches is
-// the maximum number of results that show prints.
+// shortestHash is the minimum length of the hash prefix that the show command accepts.
+// maxMatches is the maximum number of results that the show command prints.
 const (
 	shortestHash = 4
 	maxMatches   = 100
@@ -268,7 +268,7 @@ func (r *resultsRun) show(hash string) error {
 	case err != nil:
 		return err
 	case n == 0:
-		return diag.Errorf(diag.Pos{}, "no result has a hash that begins with %q in %s", hash, diag.Printable(strings.Join(r.files, ", "))).
+		return diag.Errorf(diag.Pos{}, "no result in %s has a hash that begins with %q", diag.Printable(strings.Join(r.files, ", ")), hash).
 			WithHint("list the results with '%s results %s'", program, resultsList)
 	}
 	var text bytes.Buffer

@@ -51,7 +51,7 @@ type app struct {
 	stderr io.Writer
 	print  *diag.Printer
 	// stop cancels the context when a command that ends gracefully is interrupted. Other
-	// commands are ended at once. A second interrupt closes hurry.
+	// commands are ended at once. A second interrupt closes the hurry channel.
 	stop     context.CancelCauseFunc
 	signals  sync.Once
 	graceful atomic.Bool
@@ -61,8 +61,8 @@ type app struct {
 	guard    guard
 	checked  vet.Checked // state passed to the restarted process
 	loads    *model.Loader
-	// known and knownErr are the result of reading the configurations, once configured is
-	// set.
+	// If configured is true, known and knownErr are the result of reading the
+	// configurations.
 	configured bool
 	known      []*config.Config
 	knownErr   error
@@ -150,7 +150,8 @@ func (a *app) takeSignals() {
 	})
 }
 
-// endsGracefully is called by commands that end by themselves when interrupted.
+// endsGracefully is called by commands that end gracefully when interrupted, rather than at
+// once.
 func (a *app) endsGracefully() {
 	a.graceful.Store(true)
 	a.takeSignals()

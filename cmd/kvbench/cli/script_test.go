@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 	// is too long for a process whose peer has failed.
 	os.Setenv("GORACE", raceOptions)
 	// If a shell runs the tests in the background, it makes them ignore interrupts, and
-	// kvbench would inherit this. With a handler, the processes that a test starts do not
-	// inherit it.
+	// kvbench would inherit this. If the tests handle interrupts instead, the processes that
+	// they start do not ignore them.
 	if strings.HasSuffix(os.Args[0], ".test") && signal.Ignored(os.Interrupt) {
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
@@ -111,8 +111,8 @@ const raceOptions = "atexit_sleep_ms=0"
 func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
 
 // In short mode, startsMany skips a test that starts hundreds of processes. Short mode is
-// used with the race detector, which makes every start take much longer. Other tests start
-// the same kinds of processes.
+// used with the race detector, which makes starting a process take much longer. Tests that
+// are not skipped start the same kinds of processes.
 func startsMany(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -151,7 +151,7 @@ func TestScript(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(env.WorkDir, odd), []byte("system: {page_size: 16}\n"), 0o644); err != nil {
 				return err
 			}
-			// This server accepts connections, in place of etcd.
+			// This server takes the place of etcd, but only accepts connections.
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

@@ -45,9 +45,9 @@ func sweepFlags() []*flagSpec {
 	}
 }
 
-// sweeps reports whether to print the plans as rows. This is the case if something has
-// several values, or if an option that applies only to rows is set.
-func (c *command) sweeps(jobs []plan.Item) bool {
+// isSweep reports whether to print the plans as rows. It returns true if something has
+// several values, or if an option or format that applies only to rows is selected.
+func (c *command) isSweep(jobs []plan.Item) bool {
 	for _, name := range []string{"where", "sort", "top", "columns"} {
 		if c.set[name] {
 			return true
@@ -352,8 +352,8 @@ func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 	}
 }
 
-// tell prints the limits that rows break, and warnings. To errs, it adds the reasons why
-// points have no row, each reason only once.
+// tell prints warnings, and the limits that rows violate. It also adds to errs the reasons
+// why points have no row, each reason only once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
@@ -403,8 +403,8 @@ func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
 	return d
 }
 
-// These hints are for reasons that several points share. Their arguments are the number
-// of these points, the total number of points, and the first of these points.
+// These hints are used if the same reason applies to several points. Their arguments are the
+// number of these points, the total number of points, and the first of these points.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
@@ -438,7 +438,8 @@ func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepPro
 	}
 }
 
-// above returns a writer that writes to w above the progress line.
+// The method above returns a writer that writes to w and keeps the progress line below the
+// output.
 func (p *sweepProgress) above(w io.Writer) io.Writer {
 	if !p.terminal {
 		return w
@@ -454,7 +455,7 @@ type writerFunc func([]byte) (int, error)
 // Write calls f.
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// at updates the progress line with the number of finished points.
+// The method at updates the progress line with the number of finished points.
 func (p *sweepProgress) at(points uint64) {
 	if !p.terminal {
 		return
@@ -475,7 +476,7 @@ func (p *sweepProgress) line(points uint64, spent time.Duration) string {
 	return fmt.Sprintf("%d of %d points (%d%%), %s to go", points, p.points, points*100/p.points, roughly(left))
 }
 
-// roughly formats a duration, given in seconds, in the largest suitable unit.
+// The function roughly formats a duration, given in seconds, in the largest suitable unit.
 func roughly(seconds float64) string {
 	for _, unit := range []struct {
 		name    string

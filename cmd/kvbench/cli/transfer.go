@@ -70,7 +70,7 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 	var errs diag.List
 	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), false, nil)
 	errs.Add(err)
-	if c.sweeps(jobs) {
+	if c.isSweep(jobs) {
 		return a.sweep(ctx, c, jobs, format, false, errs)
 	}
 	var out bytes.Buffer

@@ -155,7 +155,7 @@ func (t *tuner) options(c *command) error {
 	return errs.Err()
 }
 
-// prepare plans the run with the default settings, and determines which settings to vary.
+// prepare creates the plan for the default settings, and determines which settings to vary.
 func (t *tuner) prepare(c *command, release, from string) error {
 	given, err := t.knobs(c, release)
 	if err != nil {
@@ -350,7 +350,7 @@ func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 			}
 		}
 	}
-	pl, err := t.one(&req)
+	pl, err := t.selectPlan(&req)
 	if err == nil {
 		err = t.rules.Worthwhile(pl)
 	}
@@ -367,11 +367,11 @@ func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 	for flag, v := range short {
 		set(flag, data.Fact{Value: v, Origin: by})
 	}
-	return t.one(&req)
+	return t.selectPlan(&req)
 }
 
-// one creates the plans for a request, and returns the one to tune.
-func (t *tuner) one(req *plan.Request) (*plan.Plan, error) {
+// selectPlan creates the plans for a request, and returns the one to tune.
+func (t *tuner) selectPlan(req *plan.Request) (*plan.Plan, error) {
 	plans, err := t.item.Planner.Plans(req)
 	if err != nil {
 		return nil, err
@@ -469,7 +469,7 @@ func (t *tuner) run(ctx context.Context) error {
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
 		if err == nil && ctx.Err() == nil {
-			err = t.nothing()
+			err = t.noResult()
 		}
 	} else if wrong := t.result(ctx, best); err == nil {
 		err = wrong
@@ -489,8 +489,8 @@ func (t *tuner) late() bool {
 	return t.budget-spent < min(t.budget/2, each*time.Duration(lastRuns+len(t.settings)))
 }
 
-// nothing returns the error for a search without a result.
-func (t *tuner) nothing() error {
+// noResult returns the error for a search without a result.
+func (t *tuner) noResult() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
 		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run finished", t.budget).WithHint("set a larger budget with --budget")

@@ -91,8 +91,8 @@ func readSurface(t testing.TB) tuneSurface {
 	return s
 }
 
-// of returns the surface's bandwidth at the given settings.
-func (s tuneSurface) of(settings map[string]any) float64 {
+// bandwidth returns the surface's bandwidth at the given settings.
+func (s tuneSurface) bandwidth(settings map[string]any) float64 {
 	n := func(name string) int64 {
 		v, _ := settings[name].(float64)
 		return int64(v)
@@ -122,7 +122,7 @@ func TestTuneSeeds(t *testing.T) {
 		if err := json.Unmarshal(out, &r); err != nil {
 			t.Fatal(err)
 		}
-		if v := s.of(r.Best.Settings); v < 0.95*s.best {
+		if v := s.bandwidth(r.Best.Settings); v < 0.95*s.best {
 			t.Errorf("seed %d: found %.2f with %v, the best is %.2f", seed, v, r.Best.Settings, s.best)
 		}
 		runs, err := os.ReadFile(filepath.Join(cmd.Dir, "runs"))
@@ -205,7 +205,7 @@ func TestTuneResume(t *testing.T) {
 		t.Errorf("the results of the interrupted search are lost: %v", err)
 	}
 	var r tuned
-	if err := json.Unmarshal(out, &r); err != nil || readSurface(t).of(r.Best.Settings) == 0 {
+	if err := json.Unmarshal(out, &r); err != nil || readSurface(t).bandwidth(r.Best.Settings) == 0 {
 		t.Errorf("the result is %v: %+v", err, r.Best)
 	}
 }

@@ -44,8 +44,8 @@ func (a *app) onlyQuantities(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// given returns notes on values that the user probably meant differently, and on values
-// that have no effect.
+// The method given returns notes on values that the user probably meant differently, and on
+// values that have no effect.
 func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(a.loader().Small(j.Config), a.unread(j, shown)...)
 }

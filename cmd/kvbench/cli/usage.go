@@ -22,7 +22,7 @@ type helpText struct {
 	details  []string // more paragraphs, shown only in the full help
 }
 
-// help reads the command's text. The text consists of paragraphs, "Examples:" with
+// help reads the command's help text. The text consists of paragraphs, "Examples:" with
 // indented lines, and "Details:" with more paragraphs.
 func (c *command) help() helpText {
 	data, _ := texts.ReadFile("help/" + c.name + ".txt") // a test checks that it exists
@@ -91,7 +91,7 @@ func (c *command) usage(all bool) string {
 	if !all {
 		b.WriteString(c.moreFlags())
 	} else if len(c.flags) > 0 {
-		fmt.Fprintf(&b, "\n%s", wrap(fmt.Sprintf("In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag. "+
+		fmt.Fprintf(&b, "\n%s", wrap(fmt.Sprintf("In flag names, _ and - are interchangeable, and a prefix of at least %d characters is enough if it matches only one flag. "+
 			"%s_FLAG in the environment also sets a flag; the command line overrides it.", minPrefix, envPrefix), ""))
 	}
 	return b.String()

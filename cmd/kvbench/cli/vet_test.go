@@ -105,7 +105,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("one of our files is wrong: %s", line)
 		}
 	}
-	// The result must not depend on which path to the folder the user specifies.
+	// The result must not depend on how the path of the folder is specified.
 	cmd = exec.Command("kvbench", "vet", ".")
 	cmd.Dir = "../../../models"
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -191,9 +191,9 @@ func BenchmarkVet(b *testing.B) {
 	}
 }
 
-// BenchmarkVetArchitectures measures vet for 1,000 small architectures and, in turn, for
-// 1,000 configurations, and reports the medians of user and system time, their ratio, and
-// the peak memory for the architectures.
+// BenchmarkVetArchitectures alternately measures vet for 1,000 small architectures and for
+// 1,000 configurations. It reports the medians of user and system time, their ratio, and the
+// peak memory for the architectures.
 func BenchmarkVetArchitectures(b *testing.B) {
 	example, err := os.ReadFile("../../../examples/block-tp1-pp16.yaml")
 	if err != nil {

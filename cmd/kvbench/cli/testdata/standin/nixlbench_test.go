@@ -217,7 +217,7 @@ func (f *fake) number(name string) int64 {
 	return n
 }
 
-// since reports whether the release is r or later.
+// The method since reports whether the release is r or later.
 func (f *fake) since(r string) bool {
 	return slices.Index(f.releases, f.release) >= slices.Index(f.releases, r)
 }
@@ -278,7 +278,7 @@ func (f *fake) run() {
 	} else if !f.meet() {
 		return // only the initiator prints
 	}
-	f.transfers()
+	f.failTransfers()
 	f.misbehave()
 	f.table()
 }

@@ -42,7 +42,7 @@ func (f *fake) odd() {
 	}
 }
 
-// asioAbort ends the process in the same way as the race in the ASIO barriers.
+// asioAbort ends the process the way the race in the ASIO barriers does.
 func (f *fake) asioAbort() {
 	f.out.Flush()
 	fmt.Fprintln(os.Stderr, "terminate called after throwing an instance of 'std::runtime_error'\n  what():  ASIO Read head failed: End of file")

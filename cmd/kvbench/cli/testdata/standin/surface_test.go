@@ -60,8 +60,8 @@ func printSurface() {
 }
 
 // surface returns the bandwidth to print, or "" if FAKE_SURFACE is not a number. Bandwidths
-// follow a known surface with noise, which depends only on FAKE_SURFACE and on how many runs
-// there have been.
+// follow a known surface plus noise. The noise depends only on FAKE_SURFACE and on how many
+// runs there have been.
 func (f *fake) surface() string {
 	seed, err := strconv.ParseUint(os.Getenv("FAKE_SURFACE"), 10, 64)
 	if err != nil {
