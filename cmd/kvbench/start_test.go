@@ -17,8 +17,8 @@ import (
 // The benchmarks in this file measure whole processes and report medians. Processes to
 // be compared take turns. docs/performance.md shows the results.
 
-// floor is a program that only imports the packages that kvbench always loads, and then
-// exits.
+// floor is a program that imports the packages that kvbench always loads, and does
+// nothing else.
 const floor = `package main
 
 import (
@@ -101,7 +101,7 @@ func temp(b *testing.B) *os.File {
 	return f
 }
 
-// median returns the median of one part of costs, in milliseconds.
+// median returns the median of one part of the costs, in milliseconds.
 func median(costs []cost, part func(cost) time.Duration) float64 {
 	list := make([]time.Duration, len(costs))
 	for i, c := range costs {
@@ -130,8 +130,8 @@ const (
 	oneFile = "../../examples/block-tp1-pp16.yaml"
 )
 
-// BenchmarkStart measures a program that imports the cue and expr packages and exits,
-// kvbench plan for one configuration, and the Python tool for the same configuration.
+// BenchmarkStart measures 'kvbench plan' for one configuration, the Python tool for the
+// same configuration, and a program that only imports the cue and expr packages.
 func BenchmarkStart(b *testing.B) {
 	src := filepath.Join(b.TempDir(), "floor.go")
 	if err := os.WriteFile(src, []byte(floor), 0o644); err != nil {
@@ -158,8 +158,8 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkFiles measures kvbench plan --format json for 1,000 YAML configurations, and the
-// Python tool for the same configurations.
+// BenchmarkFiles measures 'kvbench plan --format json' and the Python tool with the same
+// 1,000 YAML configurations.
 func BenchmarkFiles(b *testing.B) {
 	dir := b.TempDir()
 	n := 0

@@ -15,7 +15,7 @@ type aio struct {
 	events   []aioEvent
 }
 
-// aioControl is struct iocb of linux/aio_abi.h. The unnamed fields remain 0.
+// aioControl is struct iocb from linux/aio_abi.h. The unnamed fields remain 0.
 type aioControl struct {
 	data         uint64
 	_            uint64
@@ -32,7 +32,7 @@ const (
 	aioWrite = 1 // IOCB_CMD_PWRITE
 )
 
-// aioEvent is struct io_event of linux/aio_abi.h.
+// aioEvent is struct io_event from linux/aio_abi.h.
 type aioEvent struct {
 	data, control uint64
 	result, _     int64

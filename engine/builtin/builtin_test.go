@@ -83,7 +83,7 @@ func TestTable(t *testing.T) {
 }
 
 // TestErrors checks that failed I/O, wrong data and flags that the program does not support
-// are errors.
+// are reported as errors.
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")

@@ -9,8 +9,8 @@ import (
 
 // kernel is a queue in the Linux kernel.
 type kernel interface {
-	// submit submits n blocks of the batch, starting with the block whose index is first,
-	// and returns how many blocks the kernel accepted.
+	// submit submits n blocks of the batch, starting at index first, and returns how many
+	// blocks the kernel accepted.
 	submit(first, n int64) (int64, error)
 	// reap waits until at least the given number of I/Os have ended. It then calls the
 	// function ended for every I/O that has ended, with the index of the block and the

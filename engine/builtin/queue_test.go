@@ -86,8 +86,8 @@ func descriptors(t *testing.T) int {
 	return len(files)
 }
 
-// TestShort checks that reads that end early are errors, and that a run ends when it is
-// canceled.
+// TestShort checks that reads that end early are reported as errors, and that a run
+// ends when it is canceled.
 func TestShort(t *testing.T) {
 	for _, api := range apis {
 		t.Run(api, func(t *testing.T) {

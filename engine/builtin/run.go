@@ -180,7 +180,7 @@ func (b *bench) workers(block, batch int64) ([]*worker, error) {
 			return workers, nil
 		}
 		if len(b.queues) == 1 {
-			return nil, fmt.Errorf("cannot do %s I/O: %w", b.api, err)
+			return nil, fmt.Errorf("cannot perform %s I/O: %w", b.api, err)
 		}
 		fmt.Fprintf(b.out, "Using %s instead of %s: %v\n", b.queues[1], b.queues[0], err)
 		b.queues = b.queues[1:]

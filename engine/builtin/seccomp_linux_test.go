@@ -20,7 +20,7 @@ func TestRefused(t *testing.T) {
 		if strings.Count(out, "\n") != 14 || strings.Count(out, "\nUsing threads instead of aio: io_setup: operation not permitted\n") != 1 {
 			t.Errorf("the output is\n%s", out)
 		}
-		const want = "cannot do URING I/O: io_uring_setup: operation not permitted"
+		const want = "cannot perform URING I/O: io_uring_setup: operation not permitted"
 		if _, err := try(t, small(t.TempDir(), "--posix_api_type", "URING")...); err == nil || err.Error() != want {
 			t.Errorf("the error is %v, want %s", err, want)
 		}

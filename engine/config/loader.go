@@ -70,8 +70,8 @@ type Config struct {
 }
 
 // Config reads a configuration file, applies preset and then the overrides, and validates
-// the result. If file is empty, it reads no file. command is the name of the command that
-// the preset comes from. Errors contain the position in the file or the name of the flag.
+// the result. If file is empty, Config does not read a file. command is the name of the command
+// that the preset comes from. Errors contain the position in the file or the name of the flag.
 func (l *Loader) Config(file string, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	if file == "" {
 		return l.config(file, &data.Document{}, preset, command, overrides)

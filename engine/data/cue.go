@@ -103,7 +103,7 @@ func (r *Reader) pkg(folder string) (*build.Instance, error) {
 	return inst, nil
 }
 
-// Package evaluates a package of the schema.
+// Package evaluates one of the schema's packages.
 func (r *Reader) Package(folder string) (cue.Value, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -308,7 +308,7 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 }
 
 // BundledPackage reads the CUE files at the root of a file system and evaluates them
-// together. shown is the name of the folder in messages.
+// together. shown is the folder's name, for use in messages.
 func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, *Tree, error) {
 	names, err := fs.Glob(files, "*.cue")
 	if err != nil {

@@ -23,8 +23,7 @@ type Leaf struct {
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant lists the keys that unknown keys in the file are probably misspellings of. Such
-	// keys are not reported as missing.
+	// Meant lists the keys that the user probably misspelled. They are not reported as missing.
 	Meant []string
 	// Sections contains the positions of the keys that contain other keys.
 	Sections map[string]diag.Pos

@@ -45,7 +45,7 @@ func (o Origin) String() string {
 	return o.Pos.String()
 }
 
-// Inner returns the origin of an item in a list with this origin. It uses the item's own
+// Inner returns the origin of an item in a list that has this origin. It uses the item's own
 // position if that position is known.
 func (o Origin) Inner(pos diag.Pos) Origin {
 	if pos.Line > 0 && pos.File == o.Pos.File {

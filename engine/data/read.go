@@ -229,8 +229,7 @@ func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
 
 func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
-// jsonError returns an error that describes the first problem in JSON text and where the
-// problem is.
+// jsonError returns an error that describes and locates the first problem in JSON text.
 func jsonError(name string, data []byte) error {
 	var v any
 	err := stdjson.Unmarshal(data, &v)
@@ -252,7 +251,7 @@ func jsonError(name string, data []byte) error {
 	return d
 }
 
-// jsonHints maps messages of encoding/json to hints about their most likely cause.
+// jsonHints maps encoding/json's error messages to hints about their most likely causes.
 var jsonHints = map[string]string{
 	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
 	"looking for beginning of value": "put strings in double quotes, and remove comments and trailing commas, which JSON does not allow",
@@ -277,8 +276,8 @@ func faultyLine(name string, data []byte, msg string) int {
 	return i + 1
 }
 
-// syntaxHints maps messages of the YAML and CUE parsers to hints about their most likely
-// cause.
+// syntaxHints maps error messages from the YAML and CUE parsers to hints about their most
+// likely causes.
 var syntaxHints = map[string]string{
 	"did not find expected key":                       "check the indentation of this line and the lines before it",
 	"found character that cannot start any token":     "indent with spaces, not tabs, and quote strings that contain special characters",

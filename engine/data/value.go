@@ -284,7 +284,7 @@ func (v *Value) Unfit() string {
 	return "has too many digits"
 }
 
-// Member returns the value of a field of a mapping, or nil.
+// Member returns the value of the named field of a mapping, or nil.
 func (v *Value) Member(name string) *Value {
 	for i := range v.Fields {
 		if v.Fields[i].Name == name {

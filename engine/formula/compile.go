@@ -124,9 +124,8 @@ func (c *compiler) lookup(name string) (Ref, bool) {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the declared kind, or the kind broken if none
-	// is declared. If formulas depend on each other in a cycle, this kind is used for one of
-	// them.
+	// Until a formula is compiled, its kind is the declared kind, or broken if no kind is
+	// declared. If formulas depend on each other in a cycle, this kind is used for one of them.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -143,8 +142,8 @@ func (c *compiler) parse() {
 	}
 }
 
-// parseSlot finds the slots that a slot's formula uses, if there is a formula. It parses
-// the formula unless the formula's facts list these slots.
+// parseSlot finds the slots that a slot's formula uses, if the slot has one. It parses the
+// formula unless the formula's facts list these slots.
 func (c *compiler) parseSlot(r Ref) {
 	if c.p.slots[r].class != derived || c.find == nil && c.usesByFacts(r) {
 		return

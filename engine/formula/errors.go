@@ -8,7 +8,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// unit is the name and the source of a formula.
+// unit contains a formula's name and source.
 type unit struct {
 	name string
 	src  Source

@@ -100,7 +100,7 @@ func (f *Frame) SetName(name string, v Value) {
 	}
 }
 
-// SetNum is like [Frame.Set], for a number.
+// SetNum is like [Frame.Set], but takes a number.
 func (f *Frame) SetNum(r Ref, v Rat) {
 	if f.p.quick[r].kind != Num || len(f.misset) > 0 {
 		f.Set(r, Value{Kind: Num, Num: v})
@@ -179,8 +179,8 @@ type Side struct {
 
 // Sides returns the operator (== != < <= > >=) and both sides of a comparison, for
 // messages that show by how much a limit is exceeded. ok is true if the whole formula of
-// r is a comparison, such as "a * 2 <= b". It is false for any other formula, including a
-// chain such as a < b < c, and if the value of r was set.
+// r is a comparison, such as "a * 2 <= b". It is false for any other formula, including a chain
+// such as a < b < c. It is also false if the value of r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	c := f.p.body(r).sides
 	if c == nil || f.isSet(r) {

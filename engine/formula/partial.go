@@ -25,8 +25,8 @@ func (s *Scope) First(name string, srcs []Source) {
 //
 // A formula has no value if it reads an input or another formula that has no value, or if
 // it depends on itself; see [Program.Lacks]. If x has no value, x ?? y is y, and given(x)
-// is false. If such a test decides a condition, the branch that is not taken counts as
-// not read. An error in a formula is reported only when the formula is evaluated.
+// is false. If such a test decides a condition, the branch that is not taken counts as unread.
+// An error in a formula is reported only when the formula is evaluated.
 func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, error) {
 	c, list := s.compile(find)
 	if err := list.Err(); err != nil {

@@ -255,8 +255,8 @@ func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// mulFrac returns an/ad * bn/bd, negated if neg. Both factors are reduced, so
-// canceling crosswise reduces the product before it can overflow.
+// mulFrac returns an/ad * bn/bd, negated if neg is set. Both factors are reduced, so canceling
+// crosswise reduces the product before it can overflow.
 func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	if an == 0 || bn == 0 {
 		return Rat{}, true
@@ -275,7 +275,7 @@ func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// pack returns the reduced fraction n/d, negated if neg.
+// pack returns the fraction n/d, which must be reduced, or -n/d if neg is set.
 func pack(neg bool, n, d uint64) (Rat, bool) {
 	if d > math.MaxInt64 || n > 1<<63 || n == 1<<63 && !neg {
 		return Rat{}, false

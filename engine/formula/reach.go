@@ -16,8 +16,7 @@ type Reach struct {
 	sets     []uint64 // for each slot, the bits of its [Inputs]
 }
 
-// numbers contains a number for each input of a program, whether or not the input has a
-// default.
+// numbers assigns a number to each input of a program, whether or not the input has a default.
 type numbers struct {
 	p     *Program
 	names []string
@@ -30,8 +29,8 @@ type Inputs struct {
 	bits    []uint64 // bit i is set if the set contains the input with number i
 }
 
-// The constant Otherwise is the suffix that turns the name of an input that has a formula
-// into the name of that formula; see [Scope.InputOr].
+// The constant Otherwise is the suffix that turns an input's name into the name of the input's
+// formula; see [Scope.InputOr].
 const Otherwise = " ??"
 
 // ReachAll is like [Program.Reach], but follows all names.

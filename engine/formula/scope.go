@@ -1,10 +1,9 @@
-// Package formula compiles and evaluates the numeric formulas of data files.
+// Package formula compiles and evaluates the numeric formulas in data files.
 //
 // A formula is a string such as "ceil(num_layers / pp_size) * page_size". A name refers to
-// an input that is set for each evaluation, to another formula, or to a table of formulas
-// from which a string selects one. All names are in one flat [Scope]. [Scope.Compile]
-// checks all formulas together and returns a [Program]. A [Frame] holds the values of one
-// evaluation.
+// an input that is set for each evaluation, to another formula, or to a table of formulas, from
+// which a string selects an entry. All names are in one flat [Scope]. [Scope.Compile] checks
+// all formulas together and returns a [Program]. A [Frame] holds the values of one evaluation.
 //
 // Numbers are exact: see [Rat]. Only functions that are documented to round do so; see
 // [Functions]. A number that does not fit in 64 bits, a division by zero, and a missing
@@ -225,10 +224,10 @@ type entries struct {
 	missing func(key string) *diag.Diag
 }
 
-// Compile checks all formulas. The error lists all problems. First come declarations with
-// duplicate or invalid names. Then, in the order of declaration, come the errors in each
-// formula: bad syntax, unknown names, mismatched kinds, and dependency cycles. Errors
-// in a formula are not reported again for the formulas that depend on it.
+// Compile checks all formulas. The error lists all problems. Declarations with duplicate or
+// invalid names come first. The errors in each formula follow, in the order of declaration: bad
+// syntax, unknown names, mismatched kinds, and dependency cycles. Errors in a formula are not
+// reported again for the formulas that depend on it.
 //
 // Compile does not change the scope, so more names can be declared and the scope compiled
 // again.

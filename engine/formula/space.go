@@ -29,8 +29,8 @@ type Space struct {
 
 // Spot identifies a frame in a space by its place on each of the space's axes. Place 0
 // means that the frame is not at any place on that axis and has no values that differ
-// along the axis. On the first axis, the set of values that differ depends on the place.
-// On each of the other axes, this set is the same at every place.
+// along the axis. On the first axis, each place has its own set of values that differ. On every
+// other axis, all places share one set.
 type Spot [4]int16
 
 // spots is the number of axes of a space.
@@ -284,8 +284,8 @@ func (sp *Space) cell(kind Kind) *cell {
 	return c
 }
 
-// ofSpace finds the value of a slot that has no value yet in a frame of a space. It returns
-// false if the value must come from the slot's formula, or if an error occurs.
+// ofSpace finds the value of a slot that has no value yet. The frame must be in a space. It
+// returns false if the value must come from the slot's formula, or if an error occurs.
 func (f *Frame) ofSpace(r Ref) bool {
 	if f.at[r] == unresolved && f.resolve(r).seen == f.epoch {
 		return true

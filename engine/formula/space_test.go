@@ -56,3 +56,35 @@ func TestVaryCompiled(t *testing.T) {
 	space.Vary(0, formula.Number(7)) // the formula "both" reads "a" only through other formulas
 	check("both", 17*61)
 }
+
+// TestVaryFormula checks that a formula that was compiled while a varying input had the value
+// of its own formula follows that input when it is set.
+func TestVaryFormula(t *testing.T) {
+	scope := formula.NewScope()
+	scope.Input("a", formula.Num, diag.Pos{})
+	scope.Formula("flag", formula.Source{Text: "a"}, formula.Num)
+	scope.Formula("double", formula.Source{Text: "flag * 2"}, formula.Num)
+	prog, err := scope.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := prog.Ref("a")
+	flag, _ := prog.Ref("flag")
+	double, _ := prog.Ref("double")
+	space := prog.NewSpace(prog.NewFrame(), nil, []formula.Ref{a, flag}, nil)
+	frame := space.Frame(formula.Spot{})
+	check := func(want int64) {
+		t.Helper()
+		if v, err := frame.Num(double); err != nil || v != formula.Int(want) {
+			t.Fatalf("double is %s (%v), want %d", v, err, want)
+		}
+	}
+	for i := range int64(30) {
+		space.Vary(0, formula.Number(i))
+		check(2 * i)
+	}
+	space.Vary(1, formula.Number(100))
+	check(200)
+	space.Unset(1)
+	check(58)
+}

@@ -109,7 +109,7 @@ func (k *checker) follow(r Ref) Ref {
 	f := k.frame
 	for range 16 {
 		s := &f.p.slots[r]
-		if s.class != derived || s.given || f.space.computed[r] || f.isSet(r) {
+		if s.class != derived || s.given || f.space.computed[r] || f.isSet(r) || slices.Contains(f.space.varying, r) {
 			return r
 		}
 		syntax, errs := s.unit.parse()

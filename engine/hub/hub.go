@@ -194,8 +194,8 @@ func (h *Hub) snapshot(r Repo, commit string) string {
 	return filepath.Join(h.folder(r), "snapshots", commit)
 }
 
-// Find returns the path of a file of the repository in the cache. If the file is not there,
-// the error explains why.
+// Find returns the path of one of the repository's files in the cache. If the file is not
+// there, the error explains why.
 func (h *Hub) Find(r Repo, name string) (string, error) {
 	missing := func(why string) error {
 		d := diag.Errorf(diag.Pos{}, "%s: %s not found in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))

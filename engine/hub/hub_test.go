@@ -410,8 +410,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestRefused checks the messages about a server's responses, that nothing is saved in the
-// cache, and that no message contains the token.
+// TestRefused checks the messages about a server's responses. It also checks that nothing is
+// saved in the cache, and that no message contains the token.
 func TestRefused(t *testing.T) {
 	status := func(code int, errorCode string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

@@ -112,7 +112,7 @@ func (c *Config) Beside() map[string]string {
 	return files
 }
 
-// Add adds the fields of a file next to the configuration.
+// Add adds the fields of a file that is next to the configuration.
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
 // Types returns the model types of the configuration itself and of its language model. If

@@ -24,8 +24,8 @@ const (
 type Family struct {
 	*schema.Family
 	Arch *schema.Architecture
-	// Unknown reports whether the model type is unknown. If it is, the family is the one
-	// for unknown types.
+	// Unknown reports whether the model type is unknown. If so, Family is the family for
+	// unknown types.
 	Unknown bool
 	// Near is a hint that suggests the model type that was probably meant, or "".
 	Near string
@@ -166,8 +166,8 @@ func (p *program) params(t *Translation) error {
 	return errs.Err()
 }
 
-// missing returns the error for a parameter that cannot be computed, with the names of the
-// fields that are needed for it.
+// missing returns the error for a parameter that cannot be computed. The error names the fields
+// that the parameter needs.
 func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	at := diag.Pos{File: p.file}
 	var list []string
@@ -254,7 +254,7 @@ func (p *program) understood() error {
 			continue
 		}
 		// A field that the family declares harmless under a condition may affect the cache,
-		// whatever its name.
+		// regardless of its name.
 		_, declared := p.family.Harmless[name]
 		if !declared && (f.ignored || !p.relevant(name) || p.ignored(name)) {
 			continue

@@ -75,7 +75,7 @@ func workDir() string {
 	return dir
 }
 
-// For every point that has logs, in the order of the manifest, Collect completes the record
+// Collect completes the record of every point that has logs, in the order of the manifest,
 // and passes the point's entry to the callback. If l contains all logs of the job, Collect
 // returns the IDs of the points without logs. If a point was run several times, Collect
 // uses its last run.

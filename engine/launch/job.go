@@ -120,7 +120,7 @@ type Job struct {
 func (j *Job) Has(flag string) bool { return j.has[flag] }
 
 // Folder is a folder in which runs leave files. The names of the files match Pattern. The
-// files of one run need Disk bytes.
+// files of one run take up Disk bytes.
 type Folder struct {
 	Dir, Pattern string
 	Disk         int64
@@ -534,8 +534,8 @@ func (f *Format) Render(j *Job) ([]File, error) {
 	return append([]File{{Name: ManifestName, Text: manifest}}, files...), nil
 }
 
-// texts returns the files of a job except the manifest. Of the files that each point has,
-// it includes only those for the given points.
+// texts returns the files of a job except the manifest. It includes the files of a point
+// only if the point is one of the given points.
 func (f *Format) texts(j *Job, of []*Point) ([]File, error) {
 	var files []File
 	for i, file := range f.Files {

@@ -247,7 +247,7 @@ func (s *shellScanner) text(text string) error {
 				s.push('(')
 			}
 		case c == '`':
-			return errors.New("backquotes are not supported: use $(…)")
+			return errors.New("backquotes are not supported; use $(…) instead")
 		case c == '<' && next == '<' && !strings.HasPrefix(text[i:], "<<<"):
 			return errors.New("here documents are not supported")
 		case c == '<' && next == '<':

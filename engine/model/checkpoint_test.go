@@ -244,7 +244,7 @@ func TestVariedHeads(t *testing.T) {
 	}
 }
 
-// small is a configuration for a known family. Tests add fields to it.
+// small returns a configuration for a known family, with more fields added.
 func small(more string) string {
 	return `{
   "model_type": "llama",

@@ -57,10 +57,10 @@ type File struct {
 	lacks error
 }
 
-// Open reads a file and determines its kind from its keys. A results file is not parsed.
-// If met is set, the file was found in a folder rather than named by the user. Such a file
-// may belong to another program. In that case, problems in the file are not errors, and
-// Open does not evaluate its CUE.
+// Open reads a file and determines its kind from its keys. It does not parse results files. If
+// met is set, the file was found in a folder rather than named by the user. Such a file may
+// belong to another program. In that case, problems in the file are not errors, and Open does
+// not evaluate its CUE.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })

@@ -162,8 +162,8 @@ func (l *Loader) missingHint(path string) string {
 	return ""
 }
 
-// oneEach returns a hint for a list of models or a pattern where one model is expected, or
-// "".
+// oneEach returns a hint if word is a list of models or a pattern instead of a single model.
+// Otherwise, it returns "".
 func oneEach(word string) string {
 	if !strings.ContainsAny(word, ",*?") {
 		return ""

@@ -782,7 +782,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 	})
 }
 
-// saysString reports whether a description of allowed values begins with strings.
+// saysString reports whether the first kind in a description of allowed values is a string.
 func saysString(text string) bool {
 	return strings.HasPrefix(text, "a string") || strings.HasPrefix(text, "a non-empty string")
 }
@@ -801,8 +801,8 @@ func isFormula(path []string) bool {
 	return true
 }
 
-// placeOf returns the position of the value at a path in a user's value, or of
-// the closest value around it.
+// placeOf returns the position of the value at a path in a user's value, or of the closest
+// enclosing value.
 func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	for ; len(path) > 0; path = path[:len(path)-1] {
 		if v := own.LookupPath(data.PathOf(path)); v.Exists() && v.Pos().IsValid() {
@@ -855,8 +855,8 @@ func optionalPath(path []string) cue.Path {
 	return cue.MakePath(sels...)
 }
 
-// architecture reads an evaluated architecture. own is the value in the file itself,
-// not unified with the schema.
+// architecture reads an evaluated architecture. own is the value as written in the file, before
+// it is unified with the schema.
 func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) {
 	at := diag.Pos{File: file}
 	arch := &schema.Architecture{Name: own.Name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
@@ -1001,8 +1001,8 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 
-// layersOf reads the cache section of an architecture. It returns nil if there is none. own
-// is the section in the file itself, not unified with the schema.
+// layersOf reads the cache section of an architecture. It returns nil if there is none. own is
+// the section as written in the file, before it is unified with the schema.
 func layersOf(file string, t, own *data.Tree) (*schema.Layers, error) {
 	if t == nil {
 		return nil, nil

@@ -281,8 +281,8 @@ func begins(word, name []part) bool {
 	return word[last].digits == "" || len(name) == len(word) || !name[len(word)].fraction
 }
 
-// hasMore reports whether a word has all the parts of a name and more. Such a word is the
-// name of a different model, such as a distilled one.
+// hasMore reports whether a word has all the parts of a name and more. Such a word is the name
+// of a different model, for example a distilled one.
 func hasMore(word, name []part) bool {
 	has := func(p part) bool {
 		return slices.ContainsFunc(word, func(w part) bool { return w.digits == p.digits && w.letters == p.letters })

@@ -97,7 +97,8 @@ func (d *Difference) String() string {
 	return "--" + d.Flag + " is " + text(d.Program) + " instead of " + text(d.Release)
 }
 
-// Identify finds the releases whose flags match a program's, or the closest release.
+// Identify finds the releases whose flags match a program's or, if there are none, the
+// closest release.
 func Identify(n *schema.Nixlbench, flags map[string]schema.OwnFlag) *Installed {
 	in := &Installed{Flags: flags}
 	for i := len(n.Releases) - 1; i >= 0; i-- {

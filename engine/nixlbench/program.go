@@ -60,8 +60,7 @@ func (r *Rules) Values(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts
 type Expected struct {
 	// Moved is the number of bytes that the plan moves.
 	Moved int64
-	// Over contains the numbers by which the program's values are divided, keyed by
-	// column.
+	// Over contains the divisors for the program's values, keyed by column.
 	Over map[string]int64
 	// Sizes contains the columns whose values the plan determines.
 	Sizes Row

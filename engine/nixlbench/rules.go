@@ -314,7 +314,7 @@ func (g Group) set(f *fit.Flag) {
 }
 
 // Meet sets flags so that the run's processes find each other. It returns all of the
-// plan's flags, including these, and the flag that names the processes' group, or nil if
+// plan's flags, with these set, and the flag that names the processes' group, or nil if
 // there is no such flag. It does not change values set by the user, except that it may
 // append the run's number to the group's name. If in (the installed program) is not nil,
 // Meet sets only flags that the program has.

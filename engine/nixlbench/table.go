@@ -185,7 +185,8 @@ func (t *Table) isHeading(title string) bool {
 	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
 
-// match returns the columns with these titles, or nil if the titles match no layout.
+// match returns the columns with these titles, or nil if the titles do not match any
+// layout.
 func (t *Table) match(titles []string) []schema.Column {
 	for _, l := range t.runs.Layouts {
 		var found []schema.Column

@@ -271,7 +271,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// FuzzSplit checks that splitting is the inverse of quoting for words that need no
+// FuzzSplit checks that splitting is the inverse of quoting for words that do not need
 // escapes.
 func FuzzSplit(f *testing.F) {
 	f.Add("a", "b c")

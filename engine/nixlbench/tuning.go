@@ -77,7 +77,7 @@ func (r *Rules) Worthwhile(pl *plan.Plan) error {
 
 // Setting is a setting of nixlbench with the values to try.
 type Setting struct {
-	// Flags are the flags that are all set to the same value. The first flag's name is
+	// Flags contains flags that are all set to the same value. The first flag's name is
 	// the name of the setting.
 	Flags []*schema.Flag
 	// Values are the values to try. Default is the index of the plan's value.

@@ -804,9 +804,10 @@ func (st *stage) hasSameIOs(other *stage) bool {
 	return true
 }
 
-// slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
-// bandwidth is not known, move the most bytes. It sorts the I/O sizes by the number of
-// I/Os, largest first. It also marks the first size so that it is named after all groups.
+// slowestOf returns the pair of stages whose pairs of ranks are slowest. Of those that take
+// the same time, or if the bandwidth is not known, it returns the one that moves the most
+// bytes. It sorts the I/O sizes by the number of I/Os, largest first. It also marks the first
+// size so that it is named after all groups.
 func (l *Layers) slowestOf() (*stage, error) {
 	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64
@@ -820,7 +821,7 @@ func (l *Layers) slowestOf() (*stage, error) {
 			if !ok {
 				return nil, diag.Errorf(diag.Pos{}, "the transfer time of a pair of ranks cannot be computed")
 			}
-			if v.Cmp(most) > 0 {
+			if cmp.Or(v.Cmp(most), cmp.Compare(st.bytes, best.bytes)) > 0 {
 				best, most = st, v
 			}
 		}

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that helps identify a plan. The label field is its heading in text output, key
-// is its name in output for programs, and the of field is its name in records.
+// setting is a value that helps identify a plan. The label field is its heading in text output,
+// key is its name in machine-readable output, and the of field is its name in records.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -57,7 +57,7 @@ type Options struct {
 	// Match lists the columns by which points are matched with those in the baseline; nil
 	// means that entire plans must match.
 	Match []string
-	// Gate limits how much worse than the baseline the results may be; nil means no limit.
+	// Gate limits how much worse the results may be than the baseline; nil means no limit.
 	Gate *Gate
 }
 
@@ -220,9 +220,9 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column in output for programs. The of field is the plan value that the column shows,
-// or nil if it shows something else. The cell function returns the text for one of a point's lines,
-// given the matching line of the baseline.
+// column is a column of machine-readable output. The of field is the plan value that the column
+// shows, or nil if it shows something else. The cell function returns the text for one of a
+// point's lines, given the matching line of the baseline.
 type column struct {
 	name   string
 	of     *runner.Name

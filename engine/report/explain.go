@@ -325,8 +325,8 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 
 const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
 
-// AnswerMarkdown writes a table for each answer. If titles is set, each table's heading is the
-// names of the answer's plans.
+// AnswerMarkdown writes a table for each answer. If titles is set, the heading of each table
+// contains the names of the answer's plans.
 func AnswerMarkdown(w io.Writer, answers []*Answer, titles bool) {
 	for i, a := range answers {
 		if i > 0 {

@@ -58,8 +58,9 @@ func rowColumns(s *schema.Schema) []column {
 }
 
 // NewListing returns a listing with these columns, or with the default columns if columns is nil.
-// Each element of only is a condition: a column name, and the value that the column must have. A
-// row is shown if it meets all conditions. files is the number of files that the results come from.
+// The elements of only are conditions, each with a column name and the value that the column
+// must have. A row is shown if it meets all conditions. files is the number of files that the
+// results come from.
 func NewListing(s *schema.Schema, columns []string, only [][2]string, files int) *Listing {
 	all := rowColumns(s)
 	if columns == nil {

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Gate limits how much worse than a baseline results may be.
+// Gate limits how much worse the results may be than the baseline.
 type Gate struct {
 	// Threshold is the largest accepted degradation, as a fraction of the baseline.
 	Threshold float64

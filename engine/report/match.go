@@ -56,8 +56,8 @@ func (m *match) key(p Point, l *line) string {
 	return strings.Join(cells, "\x00")
 }
 
-// find returns the line of the baseline that matches l. It returns nil if no line or several
-// lines match.
+// find returns the line of the baseline that matches l. It returns nil unless exactly one
+// line matches.
 func (m *match) find(p Point, l *line) *line {
 	if found := m.lines[m.key(p, l)]; len(found) == 1 {
 		return found[0]

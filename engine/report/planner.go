@@ -22,9 +22,8 @@ type measurement struct {
 	rows   int // number of rows that measure the value
 }
 
-// PlannerFile writes a planner's file from the valid rows of results, which [Listing.Select] has
-// selected. It returns an error if the
-// rows do not measure any of the file's values.
+// PlannerFile writes a planner's file from the valid rows of results, which [Listing.Select]
+// has selected. It returns an error if the rows do not measure any of the file's values.
 func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Planner, s *schema.Schema) error {
 	measures := s.Nixlbench.Runs.Get().Measures
 	all := everyMeasure(s)
@@ -109,8 +108,8 @@ func machines(rec *runner.Brief) int {
 	return 0
 }
 
-// better compares two measurements for a planner's file, m (which may be nil) and the one in row
-// l, and returns the better one.
+// better compares two measurements for a planner's file: m, which may be nil, and the one in
+// row l. It returns the better one.
 func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
 	numbers := l.numbers(of)
 	if len(numbers) == 0 {

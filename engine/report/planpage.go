@@ -230,7 +230,7 @@ func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 func matrixSection(t *Transfer) webpage.Section {
 	s := webpage.Section{Title: "Transfers between ranks", Intro: "Each row is a source, and each column is a destination. Stronger colors mean more bytes."}
 	if len(t.Sources) > maxMatrix || len(t.Destinations) > maxMatrix {
-		s.Intro = fmt.Sprintf("%d sources and %d destinations are too many for a matrix: use --format csv.", len(t.Sources), len(t.Destinations))
+		s.Intro = fmt.Sprintf("%d sources and %d destinations are too many for a matrix. Use --format csv instead.", len(t.Sources), len(t.Destinations))
 		return s
 	}
 	type ranks struct{ from, to int }

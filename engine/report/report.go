@@ -273,8 +273,8 @@ func Cell(r schema.Row, pl *plan.Plan) string {
 	return text
 }
 
-// Count formats a large number with a unit that is a power of 1000 and at most
-// one decimal, truncated: 8.2B for 8200000000, 671B for 671000000000.
+// Count formats a large number with a unit that is a power of 1000 and at most one
+// decimal place, truncated: 8.2B for 8200000000, 671B for 671000000000.
 func Count(n int64) string {
 	units := []string{"", "K", "M", "B", "T", "Q"}
 	power, scale := 0, int64(1)

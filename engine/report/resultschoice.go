@@ -18,7 +18,7 @@ type choice struct {
 	// near is the number of rivals whose bandwidth is within noise of the highest.
 	near  int
 	noise float64
-	// enough is the rival with the smallest request that still reaches most of the highest
+	// enough is the rival with the smallest request that still achieves most of the highest
 	// bandwidth. It is nil unless this request is much smaller than that of point.
 	enough *pagePoint
 	// largestSize is set if no rival has larger I/Os, and rivals with smaller I/Os are
@@ -188,7 +188,7 @@ func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []strin
 	rate := p.get(b.of.Bandwidth)
 	lines := []string{b.sampled(p, b.differing(op))}
 	if n := len(b.workloads(op.points)); n > 1 {
-		lines[0] += fmt.Sprintf(" The table below shows the setting for each of the %s workloads.", group(n))
+		lines[0] += fmt.Sprintf(" The table below shows the best setting for each of the %s workloads.", group(n))
 	}
 	if line := b.behind(op, rate); line != "" {
 		lines = append(lines, line)
@@ -221,8 +221,8 @@ func (b *resultsPage) workloads(points []*pagePoint) map[string][]*pagePoint {
 	return list
 }
 
-// farBehind is the share of the recommended setting's bandwidth below which the answer mentions
-// the other workloads.
+// farBehind is a fraction of the recommended setting's bandwidth. The answer mentions the
+// workloads with less bandwidth than this.
 const farBehind = 0.8
 
 // behind returns a sentence about the workloads of an operation whose bandwidth is far below that

@@ -399,7 +399,8 @@ func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 	return c
 }
 
-// data returns the table of all points, with the charts that the data allows.
+// data returns the table of all points, with the charts that can be drawn from the
+// data.
 func (b *resultsPage) data() *webpage.Data {
 	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
 	if b.LinkRate > 0 {

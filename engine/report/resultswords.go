@@ -242,7 +242,8 @@ func (b *resultsPage) distance(rate float64) string {
 	}
 }
 
-// nearLink is the share of the link's bandwidth above which no setting can be much faster.
+// nearLink is a fraction of the link's bandwidth. If a setting achieves more than this, no
+// setting can be much faster.
 const nearLink = 0.9
 
 // limit returns a sentence about whether the best point spends its time posting I/Os or moving

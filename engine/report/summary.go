@@ -213,8 +213,8 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 }
 
 // ratios calls row once for each row of a comparison in text or Markdown. A row shows each measure
-// with its ratio to the baseline and, if the ratio varies between runs, the smallest and largest
-// ratio.
+// with its ratio to the baseline and, if the ratio varies between runs, the smallest and
+// largest ratios.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -335,7 +335,8 @@ func isDecimal(text string) bool {
 	return digits(whole) && (whole == "0" || whole[0] != '0') && (!ok || digits(fraction))
 }
 
-// isPlainText reports whether text consists of ASCII characters that need no escaping in JSON.
+// isPlainText reports whether text consists of ASCII characters that do not need to be escaped
+// in JSON.
 func isPlainText(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -551,8 +552,8 @@ func (l *line) asked(m schema.Measure) (first, last string) {
 	return planned, planned
 }
 
-// ratio returns the ratio of the two lines' medians, and the smallest and largest ratios of a run
-// of l to a run of base.
+// ratio returns the ratio of the two lines' medians, and the smallest and largest ratios
+// between a run of l and a run of base.
 func (l *line) ratio(m schema.Measure, base *line) spread {
 	a, b := l.numbers(m), base.numbers(m)
 	if !l.trusted || !base.trusted || len(a) == 0 || len(b) == 0 {
@@ -635,7 +636,7 @@ func shownStatus(p Point) string {
 // htmlEscaper escapes names that Markdown would treat as HTML elements.
 var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
-// table writes rows as a table. The function each produces the rows, of which the first is the
+// table writes rows as a table. The function each produces the rows, starting with the
 // heading. The function may be called twice, because table does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)

@@ -136,7 +136,7 @@ func (t *Transfer) conclusions(w io.Writer) error {
 func (t *Transfer) advice(a *transfer.Advice) string {
 	text := fmt.Sprintf("descriptors take %d%% of the time", a.DescriptorPercent)
 	if a.DescriptorPercent < 50 {
-		text = fmt.Sprintf("bytes take %d%% of the time", 100-a.DescriptorPercent)
+		text = fmt.Sprintf("moving the bytes takes %d%% of the time", 100-a.DescriptorPercent)
 	}
 	var better []string
 	for _, b := range a.Better {

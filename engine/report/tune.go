@@ -183,13 +183,12 @@ func (t *Tuning) effects(best *tune.Trial, setting int) (text string, matters, k
 	return strings.Join(list, ", "), matters, known
 }
 
-// share returns the fraction of the link's bandwidth that a trial reached.
+// share returns the fraction of the link's bandwidth that a trial achieved.
 func (t *Tuning) share(trial *tune.Trial) float64 {
 	return trial.Mean() * float64(t.Unit) / float64(t.Bandwidth)
 }
 
-// tally returns the number of combinations that were measured, that failed, and that were
-// refused.
+// tally counts the combinations that were measured, that failed, and that were refused.
 func (t *Tuning) tally() (measured, failed, refused int) {
 	for _, trial := range t.Search.Trials {
 		switch {
@@ -342,8 +341,8 @@ type Candidates struct {
 	Settings []nixlbench.Setting
 	// MaxRuns is the maximum number of runs.
 	MaxRuns int
-	// First contains the points that the search begins with. Refused contains, for each of
-	// them, the reason not to run it, or nil.
+	// First contains the points that the search begins with. For each of these points,
+	// Refused contains the reason not to run it, or nil.
 	First   []tune.Point
 	Refused []error
 	// Command is the command with the default settings, as text for a shell.

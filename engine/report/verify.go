@@ -92,7 +92,7 @@ func amounts(f *enginelog.Finding) (logged, computed string) {
 }
 
 // amount formats a number with its unit: bytes in a larger unit, other numbers with up
-// to four decimals.
+// to four decimal places.
 func amount(n formula.Rat, unit string) string {
 	if unit != "B" {
 		return decimal(n, 1)
@@ -107,7 +107,7 @@ func amount(n formula.Rat, unit string) string {
 	return decimal(n, size) + " " + name
 }
 
-// decimal formats n / size with up to four decimals.
+// decimal formats n / size with up to four decimal places.
 func decimal(n formula.Rat, size int64) string {
 	q := new(big.Rat).SetFrac(big.NewInt(n.Num()), new(big.Int).Mul(big.NewInt(n.Den()), big.NewInt(size)))
 	text := q.FloatString(4)
@@ -148,5 +148,5 @@ func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) erro
 	return JSONText(w, out)
 }
 
-// jsonNumber returns a number as JSON, with up to four decimals.
+// jsonNumber returns a number as JSON, with up to four decimal places.
 func jsonNumber(n formula.Rat) json.Number { return json.Number(decimal(n, 1)) }

@@ -232,7 +232,7 @@ const (
 	NameStart   = "start"
 	NameRepeat  = "repeat"
 	NameSeconds = "seconds"
-	// NameProcessors is the machine's processor count. A record without a known count
+	// NameProcessors is the machine's processor count. If the count is unknown, the record
 	// does not have this value.
 	NameProcessors = "processors"
 	// NameArchitecture is the model's architecture.

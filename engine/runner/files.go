@@ -23,8 +23,8 @@ type folder struct {
 	// names of the files that existed when the run began.
 	root     *os.Root
 	existing map[string]bool
-	// held contains the files that existed before. They are kept open so that
-	// another kvbench process that created them sees that they are in use.
+	// held contains those existing files. They are kept open so that another kvbench
+	// process that created them sees that they are in use.
 	held []*os.File
 }
 
@@ -184,7 +184,7 @@ type made struct {
 }
 
 // madeFile is a file that the run reported creating. info is nil until kvbench sees the
-// file. From then on, kvbench keeps the file open, if permissions allow.
+// file. From then on, kvbench keeps the file open, if the permissions allow it.
 type madeFile struct {
 	folder *folder
 	name   string
@@ -201,8 +201,8 @@ func watchFiles(r *Run) *made {
 	return m
 }
 
-// created remembers a file that the run reported creating, unless the file existed before or
-// its name is not one that this run uses.
+// created remembers a file that the run reported creating, unless the file existed before
+// the run or the run does not use files with that name.
 func (m *made) created(path string) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {

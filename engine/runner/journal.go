@@ -289,7 +289,7 @@ func (j *Journal) Add(r *Record) error {
 	}
 	if err := j.isThere(); err != nil {
 		j.rescue(line)
-		return diag.Errorf(diag.Pos{File: j.name}, "%v: cannot save the results of this command", err).WithHint("they are printed above, one JSON object per line")
+		return diag.Errorf(diag.Pos{File: j.name}, "%v, so the results of this command cannot be saved", err).WithHint("they are printed above, one JSON object per line")
 	}
 	if _, err := j.file.Write(line); err != nil {
 		j.Rescue(line)

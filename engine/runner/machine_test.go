@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// testMachine is a machine with names and addresses that do not need a network.
+// testMachine returns a machine whose names and addresses can be looked up without a
+// network.
 func testMachine(t *testing.T) *machine {
 	names := map[string]string{
 		"node1.cluster": "10.0.0.7",

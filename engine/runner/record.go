@@ -259,9 +259,9 @@ func marshal(v any) ([]byte, error) {
 
 // Hash identifies a run by the release, the flags that differ from its defaults (except
 // secrets and group names), the model's content, the configuration's content and file name,
-// the part of the model that the plan is for, and the number of the repeat. Repeats are
-// counted from 1; 0 means all repeats of a point. The hash does not depend on where files are
-// or how values were set.
+// the part of the model that the plan is for, and the repeat number. Repeats are counted from
+// 1; 0 means all repeats of a point. The hash does not depend on where files are or how
+// values were set.
 func Hash(pl *plan.Plan, repeat int) string { return HashBy("", pl, repeat) }
 
 // HashBy is like Hash, but for a program that runs in place of nixlbench.

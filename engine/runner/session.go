@@ -152,9 +152,9 @@ type Run struct {
 // folders that kvbench can examine.
 func (s *Session) Local() bool { return len(s.Program) == 1 || s.InPlace != "" }
 
-// Prepare determines what a run needs, and its command. number is the run's number within
-// the kvbench command, counted from 1. The same command on another machine numbers its
-// runs in the same way.
+// Prepare determines the command of a run and what the run needs. number is the run's
+// number within the kvbench command, counted from 1. The same command on another machine
+// numbers its runs in the same way.
 func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int) (*Run, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {

@@ -33,7 +33,7 @@ type Part struct {
 // values. At this size, a worker that does not retain what it reads starts a new pool.
 const maxPool = 8 << 20
 
-// errEnough stops reading a file that does not contain results.
+// errEnough makes Each stop reading a file that does not contain results.
 var errEnough = errors.New("no results")
 
 // Each reads a results file in parallel. It calls read with every result and the line that

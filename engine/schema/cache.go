@@ -12,8 +12,7 @@ type Cache struct {
 	Let      map[string]Formula               `json:"let"`
 	Tables   map[string]map[string]EngineRule `json:"tables"`
 	Requires []Requirement                    `json:"requires"`
-	// EachRequires lists the conditions that every layer must meet, whatever its
-	// kind.
+	// EachRequires lists the conditions that every layer must meet, regardless of its kind.
 	EachRequires []Requirement `json:"each_requires"`
 	// Covers contains, for each access pattern, a formula for what one I/O covers:
 	// [CoversStage], [CoversPool], [CoversBlock], [CoversLayer] or [CoversPart].
@@ -75,7 +74,7 @@ type KindField struct {
 	Zero bool `json:"zero,omitempty"`
 }
 
-// Group is a group of layers of an architecture.
+// Group is a group of an architecture's layers.
 type Group struct {
 	// Kind is the kind of the layers. It defaults to the group's name.
 	Kind  string   `json:"kind"`
@@ -85,7 +84,7 @@ type Group struct {
 	Shared bool `json:"shared,omitempty"`
 	// Draft reports whether the group's layers run only for speculative decoding.
 	Draft bool `json:"draft,omitempty"`
-	// Fields contains formulas for the fields of the kind.
+	// Fields contains formulas for the kind's fields.
 	Fields map[string]Formula `json:"fields"`
 }
 

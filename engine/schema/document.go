@@ -13,10 +13,9 @@ import (
 	"kvbench/engine/diag"
 )
 
-// DropUnknown reports and removes the leaves that are not at, below or above any of the
-// known paths, so that CUE can then report the other errors. If alias is not nil, it returns
-// the path that a name (such as a flag's name) refers to, or a hint if there is no such
-// path.
+// DropUnknown reports and removes the leaves whose paths are not known paths, nor above or
+// below one, so that CUE can then report the other errors. If alias is not nil, it returns the
+// path that a name (such as a flag's name) refers to, or a hint if there is no such path.
 func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
 	var errs diag.List
 	more := 0 // further errors are only counted, because finding similar names takes time

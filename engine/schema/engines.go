@@ -11,9 +11,9 @@ import (
 // engine's releases, newest first.
 type EngineRule []EngineEra
 
-// EngineEra is the formula for an era: an engine's releases from Since up to the next era.
-// If Since is "", the era begins with the first release. If Unknown is set, there is no
-// formula, and Unknown describes what kvbench does not know about the era.
+// EngineEra is the formula for an era, which consists of an engine's releases from Since up to
+// the next era. If Since is "", the era begins with the first release. If Unknown is set, there
+// is no formula, and Unknown describes what kvbench does not know about the era.
 type EngineEra struct {
 	Since   string  `json:"since,omitempty"`
 	Value   Formula `json:"value,omitzero"`
@@ -58,9 +58,8 @@ func (r EngineRule) Of(release string, releases []string) *EngineEra {
 }
 
 // NearestRelease returns the newest release that is not newer than the named one, or the
-// oldest release if all are newer. A name without its last numbers, such as 0.24, matches
-// all releases that begin with it. NearestRelease returns "" if the releases have no
-// numbers.
+// oldest release if all are newer. A partial name, such as 0.24, matches all releases that
+// begin with it. NearestRelease returns "" if the releases have no numbers.
 func NearestRelease(name string, releases []string) string {
 	best, version := "", numbers(name)
 	for _, known := range releases {

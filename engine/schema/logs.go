@@ -37,8 +37,8 @@ type LogLine struct {
 	// configuration fields.
 	Pattern string `json:"pattern"`
 	// Scale contains the factors to multiply numbers by. Decimals contains the number of
-	// decimals to which the engine rounds a number, if it omits trailing zeros. Both maps are
-	// keyed by group name.
+	// decimals to which the engine rounds a number. It is needed only if the engine omits
+	// trailing zeros. Both maps are keyed by group name.
 	Scale    map[string]int64 `json:"scale,omitempty"`
 	Decimals map[string]int64 `json:"decimals,omitempty"`
 	// Words contains the meanings of known words, keyed by group name. If the meaning is "",
@@ -49,8 +49,8 @@ type LogLine struct {
 	Examples []LogExample      `json:"examples"`
 }
 
-// LogUnread describes a log line with information about a cache that kvbench cannot compare
-// with a plan.
+// LogUnread describes a log line that contains information about a cache but that kvbench
+// cannot compare with a plan.
 type LogUnread struct {
 	// Engine is the engine that logs the line; see [LogLine].
 	Engine string `json:"engine,omitempty"`
@@ -84,9 +84,9 @@ const (
 	TakeEach  = "each"
 )
 
-// The names that formulas use: the prefixes for a log's values, for their maximum rounding
-// errors and for their sums over different lines, and the names of the two numbers that a
-// check compares.
+// The names that formulas use. The prefixes are for a log's values, for their maximum rounding
+// errors, and for their sums over different lines. The other two names are for the numbers that
+// a check compares.
 const (
 	LogPrefix   = "log_"
 	OffPrefix   = "off_"

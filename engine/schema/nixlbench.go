@@ -31,8 +31,8 @@ type Nixlbench struct {
 	own map[string]map[string]*FlagEra
 }
 
-// Era is a span of releases: from Since up to, but not including, Until. The releases in
-// Except do not belong to it.
+// Era is a range of releases, from Since up to but not including Until. It does not include the
+// releases in Except.
 type Era struct {
 	Since  string   `json:"since"`
 	Until  string   `json:"until,omitempty"`
@@ -69,7 +69,7 @@ type Reads struct {
 	Needs string  `json:"needs,omitempty"`
 }
 
-// FlagEra is a flag's type and default over a span of releases.
+// FlagEra contains a flag's type and default for a range of releases.
 type FlagEra struct {
 	Era
 	Type    string        `json:"type"` // string, bool, int32, uint32, uint64

@@ -199,7 +199,7 @@ type Meeting struct {
 	Group string `json:"group,omitempty"`
 }
 
-// Layout is the layout of the table that nixlbench prints in a span of releases.
+// Layout describes the table that nixlbench prints in a range of releases.
 type Layout struct {
 	Era
 	Columns []Column `json:"columns"`
@@ -253,7 +253,7 @@ const (
 	Lower  Better = "lower"
 )
 
-// Planner is a file for a serving planner, generated from measurements.
+// Planner describes a file that is generated from measurements for a serving planner.
 type Planner struct {
 	Doc    string         `json:"doc"`
 	Source string         `json:"source"`

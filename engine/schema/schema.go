@@ -14,7 +14,7 @@ import (
 // Formula is the text of an expression and the position of its first character.
 type Formula = formula.Source
 
-// Schema is all of kvbench's data.
+// Schema contains all of kvbench's data.
 type Schema struct {
 	Fields        []Field                 `json:"fields"`
 	Dtypes        map[string]Formula      `json:"dtypes"`
@@ -37,8 +37,8 @@ type Schema struct {
 	Launch        Later[*Launch] `json:"launch"`
 }
 
-// Without describes a setting that other tools have but kvbench's configurations do not:
-// its names in those tools, and a hint.
+// Without describes a setting that other tools have but kvbench's configurations lack. Names
+// contains its names in those tools.
 type Without struct {
 	Names []string `json:"names"`
 	Hint  string   `json:"hint"`
@@ -93,7 +93,7 @@ type Field struct {
 	// Note is [NoteAny] or [NoteFile] if the field's values, or only those from files, may be
 	// purely informative. kvbench does not print a note if nothing depends on such a value.
 	Note string `json:"note,omitempty"`
-	// Such contains an example of a value.
+	// Such is an example value.
 	Such string `json:"such,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
@@ -184,7 +184,7 @@ type Quantity struct {
 // View describes which parts of a plan a command shows.
 type View struct {
 	Rows []Row `json:"rows"`
-	// Rank contains additional rows for plans for one rank.
+	// Rank contains additional rows for single-rank plans.
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset contains the values of configuration fields that the command sets, keyed by
@@ -202,7 +202,7 @@ type Row struct {
 	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
-	// Unless is the text of the value for which the row is omitted, or nil.
+	// If the text of the value equals Unless, the row is omitted.
 	Unless *string `json:"unless,omitempty"`
 	// With maps the names of configuration fields in formulas to the values that the fields
 	// have while the row's value is computed.
@@ -314,7 +314,7 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
-// FieldOf returns the field with the given name in formulas, or nil.
+// FieldOf returns the field that formulas refer to by the given name, or nil.
 func (s *Schema) FieldOf(name string) *Field {
 	for i := range s.Fields {
 		if s.Fields[i].Var == name {
@@ -333,10 +333,10 @@ func (f *Field) Values() []string {
 	return f.Keys
 }
 
-// Known returns the field's known words: those of its type, Keys and Words.
+// Known returns the field's known words: those in its type, in Keys and in Words.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
-// KnownOf returns the known values of the field with the given name in formulas.
+// KnownOf returns the known values of the field that formulas refer to by the given name.
 func (s *Schema) KnownOf(name string) []string {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; f.Var == name {

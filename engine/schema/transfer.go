@@ -11,7 +11,7 @@ type Transfers struct {
 	Defaults map[string]Formula            `json:"defaults"`
 	Let      map[string]Formula            `json:"let"`
 	Tables   map[string]map[string]Formula `json:"tables"`
-	// Flags contains formulas for the nixlbench flags that a transfer determines.
+	// Flags contains formulas for the nixlbench flags that are computed for transfers.
 	Flags  map[string]Formula `json:"flags"`
 	Advice []Speedup          `json:"advice"`
 	// Sides contains the default source and destination, such as "gpu".
@@ -20,9 +20,9 @@ type Transfers struct {
 	Engines  map[string]EngineTransfer `json:"engines"`
 }
 
-// Speedup is a change to a configuration that may make a transfer faster. The field that
-// Field names is set to one of Values, or its value is multiplied by one of Times. If Also
-// is not "", the field that it names is changed in the same way.
+// Speedup is a change to a configuration that may make a transfer faster. The field named in
+// Field is set to one of Values, or its value is multiplied by one of Times. If Also names a
+// field, that field is changed in the same way.
 type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`

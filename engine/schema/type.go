@@ -388,7 +388,7 @@ func Plain(v cue.Value) bool {
 	return err == nil && v.IncompleteKind() == cue.StructKind && PlainWith(v, fields, others)
 }
 
-// PlainWith is like [Plain], for a struct whose members are known.
+// PlainWith is like [Plain], but for a struct whose members are known.
 func PlainWith(v cue.Value, fields []data.Member, others bool) bool {
 	return !others && !isChoice(v) && !slices.ContainsFunc(fields, func(f data.Member) bool { return !f.Selector.IsString() })
 }

@@ -39,8 +39,7 @@ func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 	return v, nil
 }
 
-// plainer returns a number without its plus sign and leading zeros, or "" if it has
-// none.
+// plainer returns a number without its plus sign and leading zeros, or "" if it has neither.
 func plainer(text string) string {
 	digits, minus := strings.CutPrefix(text, "-")
 	plain := digits
@@ -64,7 +63,7 @@ func cutNumber(text string) (number, suffix string) {
 	return number, strings.TrimPrefix(suffix, " ")
 }
 
-// factor returns the factor of a suffix, or 0.
+// factor returns the factor of a suffix, or 0 if the unit does not have the suffix.
 func (u Unit) factor(suffix string) int64 {
 	if factor := u.Suffixes[suffix]; factor > 0 || len(suffix) != 1 {
 		return factor
@@ -125,8 +124,8 @@ func (s *Schema) NumberText(unit, allowed string) string {
 	return fmt.Sprintf("%s, or a value such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
 }
 
-// NumberHint suggests what to write instead of a number whose suffix is unclear, or that
-// has a leading zero or a plus sign. It returns "" for all other numbers.
+// NumberHint suggests what to write instead of a number that has an unclear suffix, a leading
+// zero or a plus sign. It returns "" for all other numbers.
 func (s *Schema) NumberHint(unit, text string) string {
 	if plain := plainer(text); plain != "" {
 		return "write " + plain
@@ -139,8 +138,8 @@ func (s *Schema) NumberHint(unit, text string) string {
 	return "write " + number + strings.Join(meant, " or "+number)
 }
 
-// UnitOf returns the unit of the field, quantity or nixlbench flag with the given name in
-// formulas. It returns "" if there is no unit, or if the unit has no suffixes.
+// UnitOf returns the unit of the field, quantity or nixlbench flag that formulas refer to by
+// the given name. It returns "" if there is no unit, or if the unit has no suffixes.
 func (s *Schema) UnitOf(name string) string {
 	unit := ""
 	for _, f := range s.Fields {

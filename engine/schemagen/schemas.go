@@ -212,8 +212,8 @@ func orText(field map[string]any, pattern string) {
 	field["anyOf"] = []any{own, map[string]any{"type": "string", "pattern": pattern}}
 }
 
-// describeAxes adds the axes that a sweep may have. The value of an axis is a value of its
-// field or flag, a range, or a list of these.
+// describeAxes adds the axes that a sweep may have. An axis accepts a value of its field or
+// flag, a range, or a list of these.
 func describeAxes(s *schema.Schema, doc map[string]any) {
 	properties, _ := doc["properties"].(map[string]any)
 	sweep, _ := properties[config.SweepSection].(map[string]any)

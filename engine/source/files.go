@@ -49,13 +49,13 @@ type Files struct {
 	recent  recent
 }
 
-// New returns a reader of files that follow the schema s. own contains the schema's CUE
-// files (the contents of cue/).
+// New returns a reader for files that follow the schema s. own contains the schema's CUE files
+// (the contents of cue/).
 func New(s *schema.Schema, own fs.FS) *Files {
 	return &Files{schema: s, reader: data.NewReader(own)}
 }
 
-// Reader returns the reader of CUE files.
+// Reader returns the reader for CUE files.
 func (r *Files) Reader() *data.Reader { return r.reader }
 
 // Sections returns the names of a configuration's sections.

@@ -174,8 +174,8 @@ type recent struct {
 	list []evaluation // the most recently used value is last
 }
 
-// evaluation is a file with a function that returns its value. The function evaluates the
-// file only once.
+// evaluation contains a file's name and a function that returns the file's value. The function
+// evaluates the file only once.
 type evaluation struct {
 	name  string
 	value func() (*data.Tree, error)

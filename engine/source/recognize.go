@@ -18,8 +18,8 @@ import (
 )
 
 // Most files that are found in a folder or passed by a hook do not belong to kvbench:
-// they are workflows, charts or manifests, for example. What determines whether a file
-// belongs to kvbench is not its name but its keys, at the top and one level below:
+// they are workflows, charts or manifests, for example. Whether a file belongs to kvbench
+// depends on its keys, at the top and one level below, rather than on its name:
 //
 //   - a model has model_name, or architecture and a known parameter, or a misspelled
 //     model_name and two known parameters;
@@ -195,9 +195,9 @@ func (r *Files) ownText(name string, text []byte) bool {
 	return r.isOwn(name, outlineOfLines(s))
 }
 
-// The fields that identify kvbench's CUE files. strongFields and weakFields are fields of
-// architectures, and strongFields are rare in other programs' files. A family has at least
-// two of familyFields.
+// The fields that identify kvbench's CUE files. Both strongFields and weakFields are fields of
+// architectures, but strongFields are rare in other programs' files. A family has at least two
+// of familyFields.
 var (
 	strongFields = []string{"#params", "kv_bytes_per_token", "access_patterns"}
 	weakFields   = []string{"match", "let", "cache", "requires", "checks"}

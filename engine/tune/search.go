@@ -123,7 +123,7 @@ func (s *Search) explore() bool {
 }
 
 // climb improves a point by changing one knob at a time, until no change makes it better.
-// It reports whether it tried all changes of the last point.
+// It reports whether it tried all changes to the last point.
 func (s *Search) climb(at *Trial) (all bool) {
 	for {
 		next, all := s.step(at)

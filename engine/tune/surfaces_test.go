@@ -93,8 +93,8 @@ var hidden = surface{
 
 var surfaces = []surface{
 	{
-		// More requests in flight use more of the link, and more threads than cores
-		// reduce the bandwidth. One interface is better, but fails with deep queues.
+		// More requests in flight use more of the link, and using more threads than cores
+		// reduces the bandwidth. One interface is better, but fails with deep queues.
 		name: "queue", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			flight := pow2(p[0]) * pow2(p[1]) * pow2(p[2])
@@ -108,8 +108,8 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// There is a cliff in the middle of the batch sizes, and another where many
-		// threads meet deep queues.
+		// There is a cliff in the middle of the batch sizes, and another where many threads
+		// are combined with deep queues.
 		name: "cliff", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			v := 2 * (1 + float64(p[0])) * (1 + 0.4*float64(p[1])) * (1 + 0.2*float64(p[2]))

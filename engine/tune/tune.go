@@ -7,9 +7,9 @@
 //  1. It measures the default, and a sample in which every value of every knob occurs
 //     about equally often. It measures the best quarter again, and then the best quarter
 //     of those (successive halving).
-//  2. From the best combination, it changes one knob at a time to a neighboring value (or
-//     to every other value, if the values have no order). It keeps each change that helps,
-//     until no change does. Then it changes two knobs at a time.
+//  2. Starting from the best combination, it changes one knob at a time to a neighboring
+//     value (or to every other value, if the values have no order). It keeps each change
+//     that helps, until no change does. Then it changes two knobs at a time.
 //  3. It resets each knob to its default if that does not make the result worse.
 //  4. It repeats the best combinations until one is better than the others, or until the
 //     differences are too small to matter. It also measures an alternative value for each

@@ -30,8 +30,8 @@ type Report struct {
 // to kvbench are skipped if they were found in a folder; if skip is set, they are skipped even if
 // they were specified by name.
 //
-// If the argument checked is the state of an earlier run, Files resumes that run. With the zero
-// value, it starts from the beginning.
+// If the argument checked is the state of an earlier run, Files resumes that run. If it is the
+// zero value, Files starts from the beginning.
 func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {
@@ -239,7 +239,7 @@ func checkLayers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	}).Err()
 }
 
-// checkKnown runs one of an architecture's checks against known results. The argument values is
+// checkKnown runs one of an architecture's checks against known results. The values argument is
 // the error already found in the check's values, or nil.
 func checkKnown(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List

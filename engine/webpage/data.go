@@ -197,7 +197,7 @@ const (
 	// JoinMedians is like JoinPoints if there are few lines. Otherwise, it
 	// joins the medians of the points at each horizontal position.
 	JoinMedians = "medians"
-	// JoinNone joins no points.
+	// JoinNone does not join points.
 	JoinNone = "none"
 )
 

@@ -28,8 +28,8 @@ type Page struct {
 	Answer []string
 	// Command is the command shown below the answer, as shell words, or nil.
 	Command []string
-	// Parts contains the parts of an answer that has several parts, and Warn
-	// marks the answer as a warning.
+	// Parts contains the answer if it consists of several parts. Warn marks the answer as
+	// a warning.
 	Parts []Part
 	Warn  bool
 	// Sections contains the sections before the charts.

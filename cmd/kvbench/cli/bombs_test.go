@@ -35,9 +35,9 @@ var bombs = map[string]struct{ text, want string }{
 	"list": {doubling("[0, 1]", "[for x in a%[2]d for y in [0, 1] {x}]"), "takes more than "},
 }
 
-// TestBombs checks that a file that exceeds a limit ends the command with an error that
-// names the file, no matter why the command reads the file. With KVBENCH_FULL, the time
-// limit is the default of five seconds; otherwise, it is shorter.
+// TestBombs checks that a file that exceeds a limit makes the command fail with an error
+// that names the file, no matter why the command reads the file. With KVBENCH_FULL, the
+// time limit is the default of five seconds; otherwise, it is shorter.
 func TestBombs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped, because it takes a long time")

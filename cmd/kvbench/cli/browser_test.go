@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// browser is a Chromium that a test controls, with one tab. The test uses the DevTools
+// browser is a Chromium with one tab that a test controls. The test uses the DevTools
 // protocol over a pair of pipes, which needs neither a port nor a library.
 type browser struct {
 	t       *testing.T

@@ -113,7 +113,7 @@ func (c *command) checkOutput() error {
 	out, from, ok := c.value("output")
 	if ok && out == "-" {
 		if c.flag("output").arg == "DIR" {
-			return from.Errorf("\"-\" is not allowed, because the output is a folder: expected its name")
+			return from.Errorf("\"-\" is not allowed: expected the name of a folder")
 		}
 		return from.Errorf("\"-\" is not allowed: expected the name of a file").WithHint("for stdout, use /dev/stdout")
 	}
@@ -669,7 +669,7 @@ func present(names []string, plans []*plan.Plan) []string {
 	})
 }
 
-// The function about adds the name of the configuration file to a request's errors, unless
+// The about function adds the name of the configuration file to a request's errors, unless
 // they already point to that file.
 func about(req *plan.Request, err error) error {
 	list := diag.All(err)

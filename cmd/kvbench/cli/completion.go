@@ -270,7 +270,7 @@ func modelDirs(words []string) []string {
 	return dirs
 }
 
-// completeModels completes the arguments of "kvbench models", which are show and a name.
+// completeModels completes the arguments of "kvbench models", which are "show" and a name.
 func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}

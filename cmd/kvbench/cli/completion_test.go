@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestCompletionBash sources the script in a real bash and completes words the way
-// readline makes bash do it.
+// TestCompletionBash sources the script in a real bash and completes words as bash does
+// for readline.
 func TestCompletionBash(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {

@@ -32,7 +32,7 @@ type pair struct {
 	name  string
 }
 
-// The method with returns the model combined with the drafter that the configuration
+// The with method returns the model combined with the drafter that the configuration
 // specifies, or the model itself if no drafter is needed.
 func (d *drafters) with(m *model.Model, cfg *config.Config) (*model.Model, error) {
 	named := func(v data.Fact) bool { return plan.IsDrafter(d.app.schema, v) }

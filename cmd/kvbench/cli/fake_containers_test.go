@@ -73,7 +73,7 @@ func decodeYAML(text []byte, to any) error {
 }
 
 // expand replaces $(NAME) as Kubernetes does. $$ becomes a dollar sign, and unknown names
-// remain.
+// stay unchanged.
 func expand(text string, env map[string]string) string {
 	return regexp.MustCompile(`\$\$|\$\([^)]*\)`).ReplaceAllStringFunc(text, func(s string) string {
 		if s == "$$" {
@@ -103,8 +103,8 @@ func moved(path string, mounts map[string]string) string {
 	return path
 }
 
-// etcdServer starts an etcd server with the command of a container, but on free ports,
-// and returns the server's address.
+// etcdServer starts an etcd server with a container's command, but on free ports, and
+// returns the server's address.
 func etcdServer(argv []string, mounts map[string]string) (address string, stop func(), err error) {
 	ports := []string{strconv.Itoa(freePort()), strconv.Itoa(freePort())}
 	var words []string

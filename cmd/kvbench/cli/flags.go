@@ -187,8 +187,8 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	return picked.Release, nil
 }
 
-// notOverridden returns the knobs that are not overridden. A knob in the list others overrides
-// a knob for the same flag, unless the overriding value comes from a file.
+// notOverridden returns the knobs that are not overridden. A knob in others overrides a
+// knob for the same flag, unless the overriding value comes from a file.
 func notOverridden(knobs, others []*config.Knob) []*config.Knob {
 	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
 		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })

@@ -168,8 +168,8 @@ func (a *app) leave(code int) {
 	os.Exit(code)
 }
 
-// restartCommand is the first argument of a restarted process. It is followed by the state,
-// as JSON, and the original arguments.
+// restartCommand is the first argument of a restarted process. It is followed by the
+// state as JSON, and then by the original arguments.
 const restartCommand = "__checked"
 
 // restart replaces the process with a new one that skips the files already checked. It

@@ -41,7 +41,7 @@ func TestGuard(t *testing.T) {
 		t.Errorf("the guard reported %q, but there was no file", said)
 	}
 
-	// A read that does not return has a message of its own. Waiting for a pipe is allowed.
+	// A read that does not return has its own message. Waiting for a pipe is allowed.
 	type work struct {
 		name string
 		work input.Work

@@ -269,8 +269,8 @@ func (a *app) noteIgnored(in *launch.Input, format *launch.Format) {
 	}
 }
 
-// noEffect returns a note that an option has no effect. The argument who is the format or the
-// job that does not use the option.
+// noEffect returns a note that an option has no effect. The last argument is the format
+// or the job that does not use the option.
 func (a *app) noEffect(in *launch.Input, option, who string) *diag.Diag {
 	from, what := in.Launch[option].Origin, a.launchField(option).Path
 	if from.Pos.File == "" {

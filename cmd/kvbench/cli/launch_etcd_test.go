@@ -44,7 +44,7 @@ func (j *job) launchPair(out string, more ...string) {
 		"--backend", "UCX", "--source", "memory", "--destination", "memory"}, more...)...)
 }
 
-// The method ends checks that a job fails within a time limit, that its output matches want,
+// The ends method checks that a job fails within a time limit, that its output matches want,
 // and that its etcd no longer runs.
 func (j *job) ends(out, want string, limit time.Duration) {
 	j.Helper()

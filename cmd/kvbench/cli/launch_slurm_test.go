@@ -104,8 +104,8 @@ PartitionName=main Nodes=n1,n2 Default=YES State=UP
 	j.Fatalf("the nodes are not idle\n%s\n%s", out, log)
 }
 
-// realEtcd returns the path of an installed etcd, or "". The tests' own etcd does not print
-// its version.
+// realEtcd returns the path of an installed etcd, or "". It skips the tests' own etcd,
+// which does not print its version.
 func realEtcd() string {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		if path := filepath.Join(dir, "etcd"); exec.Command(path, "--version").Run() == nil {

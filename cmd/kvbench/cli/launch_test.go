@@ -30,7 +30,7 @@ func writeExecutable(t *testing.T, name, text string) {
 	}
 }
 
-// job is a folder for tests of jobs, with its own programs.
+// job is a folder with its own programs, for testing jobs.
 type job struct {
 	*testing.T
 	dir string
@@ -52,7 +52,7 @@ func newJob(t *testing.T) *job {
 	return j
 }
 
-// run runs a command in a folder below the job's folder.
+// run runs a command in a folder inside the job's folder.
 func (j *job) run(in string, argv ...string) (string, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	if strings.ContainsRune(argv[0], '/') {
@@ -563,7 +563,7 @@ func TestLaunchMPI(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(j.dir, "meet"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// mpirun refuses to run as root without these.
+	// mpirun refuses to run as root without these variables.
 	j.env = append(j.env, "FAKE_ETCD="+filepath.Join(j.dir, "meet"), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	j.must(".", "kvbench", "launch", "--format", "mpi", "-o", "it's a job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64", "--backend", "UCX", "--source", "memory", "--destination", "memory")
 	if text, err := j.run(".", filepath.Join(j.dir, "it's a job/job.sh")); err != nil {

@@ -99,7 +99,7 @@ func isShared(f *flagSpec, cmds []*command) bool {
 	return n > 1
 }
 
-// The method same reports whether the help describes both flags in the same way.
+// same reports whether the help describes both flags in the same way.
 func (f *flagSpec) same(other *flagSpec) bool {
 	return f.head() == other.head() && f.group == other.group && f.describe() == other.describe()
 }

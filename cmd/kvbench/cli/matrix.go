@@ -88,8 +88,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	}
 	defer done()
 
-	// An interrupt takes effect after the current request, but after one second at the
-	// latest, because that request may never arrive. A second interrupt takes effect
+	// An interrupt takes effect after the current request, or after one second if that is
+	// earlier, because that request may never arrive. A second interrupt takes effect
 	// immediately.
 	a.endsGracefully()
 	defer context.AfterFunc(ctx, func() {

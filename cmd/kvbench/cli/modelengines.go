@@ -130,7 +130,7 @@ func (l *sharedDoubts) add(model string, doubts map[string]plan.Doubt, engines [
 	}
 }
 
-// write prints the doubts, sorted by engine, each with the models to which it applies.
+// write prints the doubts, sorted by engine, each with the models that it applies to.
 func (l sharedDoubts) write(w io.Writer) {
 	slices.SortStableFunc(l, func(a, b sharedDoubt) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
 	for i, d := range l {

@@ -161,7 +161,7 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 	}
 	w.Flush()
 	if i := slices.IndexFunc(rows, func(row map[string]any) bool { return row[countedFor] != nil }); i >= 0 {
-		fmt.Fprintf(&out, "\nif engines differ, the byte counts are for %s\n", rows[i][countedFor])
+		fmt.Fprintf(&out, "\nwhere engines differ, the byte counts are for %s\n", rows[i][countedFor])
 	}
 	doubts.write(&out)
 	fmt.Fprintln(w, "\narchitecture\tmatches\tchecks\tunverified\tfrom")

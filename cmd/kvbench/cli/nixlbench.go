@@ -231,8 +231,8 @@ func (a *app) addReleases(args []string) error {
 	return nil
 }
 
-// fileOf returns the file name that the arguments or the environment specify for a flag. It
-// works before flags are parsed.
+// fileOf returns the file name that the arguments or the environment specify for a flag.
+// It can be called before flags are parsed.
 func fileOf(args []string, flag string) string {
 	for i, arg := range args {
 		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")

@@ -57,9 +57,9 @@ func surface(n int) []measuredPoint {
 
 // writePoints writes the points to a results file like those of kvbench profile. As in the
 // output of nixlbench, the average latency is the latency of an I/O, and a request's time
-// consists of posting, transferring and a thousandth of its preparation, because a request
-// is prepared only once for its 1,000 iterations. With AIO, the I/O is performed while it
-// is posted.
+// is the sum of its posting time, its transfer time and a thousandth of its preparation
+// time, because a request is prepared only once for its 1,000 iterations. With AIO, the
+// I/O is performed while it is posted.
 func writePoints(t testing.TB, name string, points []measuredPoint) {
 	t.Helper()
 	dir := t.TempDir()
@@ -563,7 +563,7 @@ func TestPageChoice(t *testing.T) {
 	for _, want := range []string{
 		`<p class="big">For READ with model QWEN3_8B, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
 		"<p>Measured once, with pattern block, nixlbench ",
-		". With a single run, small differences may be noise. The table below shows the setting for each of the 4 workloads.</p>",
+		". With a single run, small differences may be noise. The table below shows the best setting for each of the 4 workloads.</p>",
 		"<p>But 2 of the 4 workloads reach only 19–20% of the link&#39;s bandwidth; see Best settings.</p>",
 		`<p>3 settings with model QWEN3_8B are within 1% of the fastest; this one has the smallest requests and, among those, the fewest I/Os. Smaller requests already reach 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,

@@ -12,8 +12,8 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// pageFormat is the format of pages. The rows of a page are first written in the format
-// pageRows.
+// pageFormat is the format of pages. The rows of a page are first written in the pageRows
+// format.
 const (
 	pageFormat = "html"
 	pageRows   = "jsonl"

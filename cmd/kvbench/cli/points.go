@@ -119,8 +119,8 @@ func (a *app) plans(c *command, release, from string, fit bool) (*points, error)
 
 const manyNotRun = "%d of %d plans cannot be created because of this; the numbers are from the first: %s"
 
-// reasons contains errors or warnings, each with the number of points in a sweep to which it
-// applies.
+// reasons contains errors or warnings, each with the number of points in a sweep that it
+// applies to.
 type reasons []sweep.Failed
 
 func (r *reasons) add(err error, point uint64) {

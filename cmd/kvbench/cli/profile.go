@@ -250,7 +250,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	return in.Release, "the installed nixlbench", nil
 }
 
-// The method run runs each point the requested number of times.
+// The run method runs each point the requested number of times.
 func (p *profile) run(ctx context.Context) error {
 	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -390,7 +390,7 @@ func unlessShown(err, shown error) error {
 	return err
 }
 
-// label describes a run on one line.
+// label describes a run in one line.
 func (p *profile) label(pl *plan.Plan, repeat int) string {
 	text := pl.Request.Model.Name
 	if file := pl.Request.Config.File; file != "" {
@@ -444,8 +444,8 @@ func (p *profile) show(run *runner.Run) {
 	p.write(out.Bytes())
 }
 
-// tell prints a note about how the processes of a run are distributed over machines, but
-// only once. It prints nothing if the user specified the distribution and the other
+// tell prints a note about how the processes of a run are distributed across machines,
+// but only once. It prints nothing if the user specified the distribution and the other
 // machine does not need any further options.
 func (p *profile) tell(run *runner.Run) {
 	if p.told || run.Processes == 1 {
@@ -484,8 +484,8 @@ func (p *profile) tell(run *runner.Run) {
 	switch {
 	case !single:
 	case g.Flag != "" && !g.Given && !g.Own():
-		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
-			WithHint("to repeat the run after a failure, use another --%s on both hosts", g.Flag)
+		d.WithHint("on the job's other host: %s; the group %s is from %s", same, g.Name, g.Variable).
+			WithHint("to repeat the run after a failure, set a different --%s on both hosts", g.Flag)
 	default:
 		d.WithHint("on the other host: %s", same)
 	}

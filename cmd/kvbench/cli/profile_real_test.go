@@ -145,7 +145,7 @@ func printedRows(t *testing.T, results string) []map[string]float64 {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no output was saved next to %s (%v)", results, err)
 	}
-	// There is one file for each attempt of a run that was restarted.
+	// A run that was restarted has one file for each attempt.
 	text, err := os.ReadFile(files[len(files)-1])
 	if err != nil {
 		t.Fatal(err)

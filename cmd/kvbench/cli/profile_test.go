@@ -69,7 +69,7 @@ func exitCode(err error) int {
 }
 
 // TestProfileKilled kills kvbench in the middle of run 3 of 5, and checks that the same
-// command with --resume completes the file, with each result once.
+// command with --resume completes the file and that each result is in it only once.
 func TestProfileKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -409,9 +409,9 @@ func silentServer(t *testing.T) string {
 }
 
 // BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench.
-// From the time that 'kvbench profile' takes, it subtracts the startup time and the time of
-// 200 direct runs with the same arguments. For overhead-kept, every result is written and
-// synced.
+// It subtracts the startup time and the time of 200 direct runs with the same arguments
+// from the time that 'kvbench profile' takes. For overhead-kept, every result is written
+// and synced.
 func BenchmarkProfile(b *testing.B) {
 	const points = 200
 	dir := b.TempDir()

@@ -61,7 +61,7 @@ func (p *progress) show(text string) {
 	p.print(func() {})
 }
 
-// The method plain prints a line about a point that takes no time.
+// The plain method prints a line about a point that takes no time.
 func (p *progress) plain(format string, args ...any) {
 	if p.quiet {
 		return

@@ -182,7 +182,7 @@ func (a *app) checkColumns(c *command, flag string) error {
 		default:
 			d := from.Errorf("there is no column %q", name)
 			if !d.Suggest(name, known) {
-				d.WithHint("a column is a quantity, a configuration field, a nixlbench flag, or a measure: see the first line of --format csv")
+				d.WithHint("a column is a quantity, a configuration field, a nixlbench flag, or a measure; see the first line of --format csv")
 			}
 			errs = append(errs, d)
 		}

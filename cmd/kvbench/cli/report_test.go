@@ -121,7 +121,8 @@ const slower = 3
 // TestManyResults checks how much CPU time commands need to read 100,000 results (873 MB),
 // and that they use at most 256 MiB of memory. It limits CPU time because wall time depends
 // on how busy the machine is. Unless KVBENCH_FULL is set, it reads a fiftieth of the
-// results and scales the limits down, except for a fixed part of half a second and 64 MiB.
+// results and scales the limits down, except for a fixed allowance of half a second and
+// 64 MiB.
 func TestManyResults(t *testing.T) {
 	t.Parallel()
 	n := 2_000

@@ -40,7 +40,7 @@ func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error
 	}
 	for _, f := range []*schema.Field{link, rate, first} {
 		if _, from, _ := c.value(f.Flag); c.given[f.Flag] && format != "html" {
-			errs = append(errs, from.Errorf("the flag has no effect on --format %s", format).WithHint("only --format html compares results with this value"))
+			errs = append(errs, from.Errorf("the flag has no effect with --format %s", format).WithHint("only --format html compares results with this value"))
 		}
 	}
 	if format == "html" && c.set["columns"] {

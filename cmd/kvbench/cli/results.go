@@ -74,7 +74,8 @@ func (a *app) results(_ context.Context, c *command) error {
 	if c.given["columns"] && task != resultsList && task != resultsExport {
 		errs = append(errs, diag.Usagef("--columns is only for %s and %s; %s prints whole results", resultsList, resultsExport, task))
 	}
-	// The environment and preferences also set the format of other commands.
+	// The environment and preferences may set the format for other commands, so only
+	// --format on the command line is an error.
 	format := ""
 	if task == resultsExport {
 		var err error
@@ -126,7 +127,7 @@ func (a *app) results(_ context.Context, c *command) error {
 	return out.close()
 }
 
-// listing returns a listing with the columns and the conditions that the flags set. If
+// listing returns a listing with the columns and conditions set by the flags. If
 // shown is false, the listing has no columns.
 func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
 	known := report.RowColumns(a.schema)
@@ -180,9 +181,9 @@ type resultsRun struct {
 	out     io.Writer
 }
 
-// The method each reads all files. For every result, it calls convert, which appends the
-// output for that result. For each part of a file, in order, it then passes the part's output
-// to the function use. It returns an error if there are lines that are not results, but still
+// The each method reads all files. For every result, it calls convert, which appends the
+// output for that result. For each part of a file, in order, it then passes the part's
+// output to use. It returns an error if there are lines that are not results, but still
 // uses the other lines.
 func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte, use func(out []byte) error) error {
 	var bad diag.List

@@ -228,7 +228,7 @@ func (a *app) report(err error) {
 // /dev/null, are not.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// maker is the name of a command, and the function that creates the command.
+// maker contains the name of a command and the function that creates the command.
 type maker struct {
 	name    string
 	command func(*app) *command

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 		"etcd":    fakeEtcd,
 		"kubectl": fakeKubectl,
 		"docker":  fakeDocker,
-		// For tests outside this package: builds the stand-in for nixlbench in a folder.
+		// This builds the stand-in for nixlbench in a folder, for tests outside this package.
 		"make-nixlbench": func() {
 			if err := makeNixlbench(os.Args[1]); err != nil {
 				fmt.Fprintln(os.Stderr, err)
@@ -101,7 +101,7 @@ func makeNixlbench(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "flags"), []byte(flags.String()), 0o644)
 }
 
-// guardTime is the variable that sets how long work on one file may take.
+// guardTime is the environment variable that sets how long work on one file may take.
 const guardTime = "GUARD_TIME"
 
 const raceOptions = "atexit_sleep_ms=0"

@@ -1,8 +1,8 @@
 package cli
 
 // growStack makes the stack of the calling goroutine large enough for most commands.
-// Otherwise, the stack would grow in steps and be copied in each step, which takes 1% of
-// the time that a plan takes.
+// Otherwise, the stack would grow in steps and be copied at each step, which takes 1% of
+// the time of a plan.
 //
 //go:noinline
 func growStack(unused int) byte {

@@ -352,8 +352,8 @@ func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
 	}
 }
 
-// tell prints warnings, and the limits that rows violate. It also adds to errs the reasons
-// why points have no row, each reason only once.
+// tell prints warnings, and the limits that rows violate. It also adds each reason why
+// points have no row to errs, but only once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
@@ -438,8 +438,7 @@ func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepPro
 	}
 }
 
-// The method above returns a writer that writes to w and keeps the progress line below the
-// output.
+// above wraps w in a writer that keeps the progress line below the output.
 func (p *sweepProgress) above(w io.Writer) io.Writer {
 	if !p.terminal {
 		return w
@@ -455,7 +454,7 @@ type writerFunc func([]byte) (int, error)
 // Write calls f.
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// The method at updates the progress line with the number of finished points.
+// The at method updates the progress line with the number of finished points.
 func (p *sweepProgress) at(points uint64) {
 	if !p.terminal {
 		return
@@ -476,7 +475,7 @@ func (p *sweepProgress) line(points uint64, spent time.Duration) string {
 	return fmt.Sprintf("%d of %d points (%d%%), %s to go", points, p.points, points*100/p.points, roughly(left))
 }
 
-// The function roughly formats a duration, given in seconds, in the largest suitable unit.
+// The roughly function formats a duration, given in seconds, in the largest suitable unit.
 func roughly(seconds float64) string {
 	for _, unit := range []struct {
 		name    string

@@ -14,7 +14,8 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// transferCmd shows what each pair of ranks moves between the prefill and the decode side.
+// transferCmd shows what each pair of ranks moves between the prefill side and the decode
+// side.
 func (a *app) transferCmd() *command {
 	flags := append(a.transferFlags(""),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table", "html"}, help: "Output format. Sweeps accept table, csv, jsonl or html"})

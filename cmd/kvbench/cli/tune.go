@@ -209,9 +209,9 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	return nil
 }
 
-// knobs reads the nixlbench flags that the user set. It returns the flags with one value.
-// Flags with several values go to t.several, for the search. It also takes the link from
-// the configuration.
+// knobs reads the nixlbench flags that the user set. It returns the flags with one value,
+// and adds those with several values to t.several for the search. It also takes the link
+// from the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
@@ -418,7 +418,7 @@ func (t *tuner) show(write func(*bytes.Buffer) error) error {
 	return nil
 }
 
-// commandOf returns the command of a run, to be displayed.
+// commandOf returns a run's command for display.
 func (t *tuner) commandOf(run *runner.Run) nixlbench.Command {
 	if _, hid := nixlbench.Masked(run.Flags); hid && !t.secrets && !t.masked {
 		t.masked = true
@@ -622,7 +622,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	case t.search.Flat:
 		out.Ended = "the settings make hardly any difference"
 	default:
-		out.Ended = "no change of one or two settings was better"
+		out.Ended = "no change to one or two settings was better"
 	}
 	pl, err := t.planOf(best.Point)
 	if err != nil {

@@ -57,7 +57,7 @@ func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// tuneSurface is the surface from which the stand-in for nixlbench takes its bandwidths.
+// tuneSurface is the surface that the stand-in for nixlbench takes its bandwidths from.
 type tuneSurface struct {
 	at   map[string]float64 // keyed by the values of the settings
 	best float64            // the largest bandwidth that can be trusted

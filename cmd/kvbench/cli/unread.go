@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// planShown returns what a plan shows, which is its quantities and its command.
+// planShown returns what a plan shows: its quantities and its command.
 func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
 
 // sweepShown returns what a sweep shows. It includes a field only if the condition uses
@@ -44,7 +44,7 @@ func (a *app) onlyQuantities(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// The method given returns notes on values that the user probably meant differently, and on
+// given returns notes on values that the user probably meant differently, and on
 // values that have no effect.
 func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(a.loader().Small(j.Config), a.unread(j, shown)...)
@@ -121,7 +121,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 		switch {
 		case u.Hidden && isZero(u.Value.Value) && isZero(u.Field.Default): // unknown, so nothing shows it
 		case len(u.Quantities) > 0:
-			d.WithHint("%s%s: see '%s kvcache --format table'", what, dependents(u.Quantities), program)
+			d.WithHint("%s%s; see '%s kvcache --format table'", what, dependents(u.Quantities), program)
 		case u.Hidden:
 			d.WithHint("%s'%s plan' uses it to choose the transfer", what, program)
 		}
@@ -167,13 +167,13 @@ func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
 	switch {
 	case u.Axis:
-		return text + fmt.Sprintf(": set --%s to several values", f.Flag)
+		return text + fmt.Sprintf("; set --%s to several values", f.Flag)
 	case v.Text() == u.Value.Text():
 		return text + ", which is also " + v.Text()
 	case v.Origin.Kind == data.FromFlag:
 		return text + ", which is " + v.Text()
 	}
-	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
+	return text + fmt.Sprintf(", which is %s; use --%s %s to change it", v.Text(), f.Flag, u.Value.Text())
 }
 
 // few lists names. If there are many, it lists only the first ones and counts the others.

@@ -144,7 +144,7 @@ func groups(flags []*flagSpec) [][]*flagSpec {
 	return list
 }
 
-// headWidth is the width of the short help's column of flags.
+// headWidth is the width of the column of flags in the short help.
 const headWidth = 27
 
 // head returns the flag as it is written on the command line.

@@ -194,8 +194,8 @@ func valueOf(f *schema.Field, text string) formula.Value {
 	return formula.Text(text)
 }
 
-// explainFlags returns the flags to add to the user's flags to make the explain command
-// show the numbers that a log was compared with.
+// explainFlags returns the flags to add to the user's flags so that the explain command
+// shows the numbers that a log was compared with.
 func (a *app) explainFlags(c *command) string {
 	flags := "--" + schema.AccountingVar + " " + schema.AccountingRank
 	for _, o := range c.logged {

@@ -138,7 +138,7 @@ func annotation(d *diag.Diag) string {
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }
 
-// shownName returns a file's name with hidden characters escaped. Line breaks remain,
+// shownName returns a file's name with hidden characters escaped. Line breaks are kept,
 // because the annotation encodes them, and because GitHub needs the exact name to find
 // the file.
 func shownName(name string) string {

@@ -1,7 +1,7 @@
 // Package standin imitates nixlbench for tests, which start it two thousand times. It is
-// test code, so it is built with go test -c. It starts
-// three times as fast as a command in the tests' own program, because it does not import CUE.
-// Instead, it reads the flags of all releases from a file in the program's folder.
+// test code, so it is built with go test -c. It starts three times as fast as a command
+// in the tests' own program, because it does not import CUE. Instead, it reads the flags
+// of all releases from a file in the program's folder.
 package standin
 
 import (
@@ -217,7 +217,7 @@ func (f *fake) number(name string) int64 {
 	return n
 }
 
-// The method since reports whether the release is r or later.
+// The since method reports whether the release is r or later.
 func (f *fake) since(r string) bool {
 	return slices.Index(f.releases, f.release) >= slices.Index(f.releases, r)
 }

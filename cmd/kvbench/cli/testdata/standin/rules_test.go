@@ -25,7 +25,7 @@ func (f *fake) crash(signal string) {
 	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + signal + " $$"}, os.Environ())
 }
 
-// The method rules ends the process if the release would fail before it creates anything.
+// The rules method ends the process if the release would fail before it creates anything.
 func (f *fake) rules() {
 	initiators, targets, threads := f.number("num_initiator_dev"), f.number("num_target_dev"), f.number("num_threads")
 	network := f.values["backend"] == "UCX"
@@ -50,8 +50,8 @@ func (f *fake) hugepages() int {
 	return n
 }
 
-// failTransfers ends the process, or hangs, if the release would do so while it transfers
-// blocks, after it has filled its files.
+// failTransfers ends the process, or hangs, if the release would do so while transferring
+// blocks, after filling its files.
 func (f *fake) failTransfers() {
 	if !f.onFiles() || !f.since("0.5.1") {
 		return

@@ -39,8 +39,8 @@ func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 	return v
 }
 
-// isSuspect reports whether a run has a result that cannot be trusted. Such a result
-// is far above all others.
+// isSuspect reports whether a run has a result that cannot be trusted. Such a result is
+// far higher than all others.
 func isSuspect(batch, depth int64) bool { return batch == 1 && depth == 16 }
 
 // printSurface prints the settings of each point of the surface, its bandwidth, and whether
