@@ -99,15 +99,15 @@ func checkJSONText(name string, data []byte) error {
 }
 
 func tooMany(name string, limit int) error {
-	return diag.Errorf(diag.Pos{File: name}, "contains more than %d values: a model or configuration has far fewer", limit)
+	return diag.Errorf(diag.Pos{File: name}, "contains more than %d values, but a model or configuration has far fewer", limit)
 }
 
 func tooDeep(pos diag.Pos, limit int) error {
-	return diag.Errorf(pos, "is nested more than %d levels deep: a model or configuration needs only a few", limit)
+	return diag.Errorf(pos, "is nested more than %d levels deep, but a model or configuration needs only a few", limit)
 }
 
 func tooWide(pos diag.Pos, what string, n, limit int) error {
-	return diag.Errorf(pos, "this %s contains %d values: at most %d are allowed", what, n, limit)
+	return diag.Errorf(pos, "this %s contains %d values, but at most %d are allowed", what, n, limit)
 }
 
 // checkTree rejects syntax trees that would take too much time or memory to
@@ -225,7 +225,7 @@ func checkCUEText(name string, data []byte) error {
 		}
 		switch {
 		case len(lit) > maxString && tok != token.COMMENT:
-			return diag.Errorf(PosOf(pos), "this string is %d bytes long: at most %d are allowed", len(lit), maxString)
+			return diag.Errorf(PosOf(pos), "this string is %d bytes long, but at most %d are allowed", len(lit), maxString)
 		case faults > maxFaults:
 			return first
 		case n > maxTokens:

@@ -206,7 +206,7 @@ func onlyShort(x ast.Expr) ast.Expr {
 }
 
 func LongPattern(n int) string {
-	return fmt.Sprintf("this regular expression is %d bytes long: at most %d are allowed", n, MaxPattern)
+	return fmt.Sprintf("this regular expression is %d bytes long, but at most %d are allowed", n, MaxPattern)
 }
 
 func PosOf(p token.Pos) diag.Pos {

@@ -27,8 +27,9 @@ func Bytes(n int64) string {
 	return strings.TrimSuffix(text, "0") + " " + units[power]
 }
 
-// Duration formats a number of microseconds as milliseconds or seconds with three digits.
-// It returns "" for less than a millisecond.
+// Duration formats a number of microseconds as milliseconds or seconds, rounded to three
+// significant digits or, from 100 up, to a whole number. It returns "" for less than a
+// millisecond.
 func Duration(us int64) string {
 	n, unit := float64(us)/1e3, "ms"
 	switch {

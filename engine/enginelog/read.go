@@ -251,8 +251,8 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 }
 
 // number returns the value of a number and its maximum rounding error, which is half a unit
-// of the last decimal, or 0 if there are no decimals. decimals is the number of decimals to
-// which the engine rounds; text can have fewer, because engines may omit trailing zeros.
+// of the last decimal, or 0 if there are no decimals. decimals is the number of decimals
+// that the engine rounds to; text can have fewer, because engines may omit trailing zeros.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {
@@ -277,8 +277,8 @@ func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) 
 	return num, off, err1 == nil && err2 == nil && err == nil
 }
 
-// Log returns the values that were read. It assumes that the log comes from the engine for
-// which the most kinds of lines were found.
+// Log returns the values that were read. If lines from several engines were read, it
+// assumes that the log comes from the engine with the most kinds of lines.
 func (r *Reader) Log() (*Log, error) {
 	log := &Log{}
 	for _, engine := range schema.Keys(r.logs) {

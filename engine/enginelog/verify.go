@@ -34,7 +34,7 @@ type Finding struct {
 	At               diag.Pos
 	Logged, Computed formula.Rat
 	Equal            bool
-	// Steps lists the values from which the number was computed, beginning with the number
+	// Steps lists the values that the number was computed from, beginning with the number
 	// itself.
 	Steps []Step
 	// Why contains the likely cause of a difference, or is empty.
@@ -340,7 +340,7 @@ func (v *verifier) finding(i int) (Finding, bool) {
 	return f, ok[0]
 }
 
-// steps appends a value, and the values from which it was computed, to a list of steps.
+// steps appends a value, and the values that it was computed from, to a list of steps.
 func (v *verifier) steps(list []Step, name string) []Step {
 	ref, ok := v.prog.Ref(name)
 	if !ok || slices.ContainsFunc(list, func(s Step) bool { return s.Name == name }) {
@@ -396,11 +396,11 @@ func (v *verifier) possibleCause(f *Finding) string {
 	return ""
 }
 
-// explain explains why numbers are unequal. It looks for configurations with which they would
-// be equal, and prefers a configuration that does not make other numbers unequal. If there is
-// none, it uses, in this order: a possible cause that cannot be confirmed, a configuration
-// that makes other numbers unequal, or a configuration that makes the numbers equal only if
-// the engine also computed the logged number in another way.
+// explain explains why numbers are unequal. It looks for configurations that would make
+// them equal, and prefers a configuration that does not make other numbers unequal. If
+// there is none, it uses, in this order: a possible cause that cannot be confirmed, a
+// configuration that makes other numbers unequal, or a configuration that makes the
+// numbers equal only if the engine also computed the logged number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {

@@ -193,7 +193,7 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfe
 			{"tokens", 2, 975424, 975424, true, ""},
 			{"memory", 1, 43.67 * gib, (975424 + 64) * 48068, true, ""},
 		}},
-	// 18 layers with a window and 18 without; 1024 B of keys per token and layer
+	// 18 layers with a window and 18 without; 1024 B of keys per token per layer
 	{from: "two pools", model: "gpt-oss-120b", log: `
 Use sliding window memory pool. full_layer_tokens=500000, swa_layer_tokens=400000
 KV Cache is allocated. dtype: torch.bfloat16, #tokens: 400000, K size: 6.87 GB, V size: 6.87 GB

@@ -157,8 +157,9 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings that would meet a limit. It omits flags that the release does
-// not have, values that a flag cannot have, and values that are already set.
+// mends returns the settings that would make the plan meet a limit. It omits flags that
+// the release does not have, values that a flag cannot have, and values that are already
+// set.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, fix := range r.FixesOf(l) {
@@ -230,8 +231,8 @@ func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[str
 	return values, broken
 }
 
-// least sets flags to the smallest values that fit. It changes only flags for which the
-// data defines such a value and that the user did not set.
+// least sets flags to the smallest values that fit. It changes only flags that the user
+// did not set and for which the data defines such a value.
 func (r *Fitter) least(req *Request, values map[string]Value) {
 	r.Apply(req, values)
 	for _, name := range schema.Keys(r.bench.Least) {

@@ -44,7 +44,8 @@ func (a Rat) IsInt() bool { return a.d == 0 }
 // Int64 returns a as an int64, and reports whether a is an integer.
 func (a Rat) Int64() (int64, bool) { return a.n, a.d == 0 }
 
-// String formats a whole number like "576", and any other number like "9/16".
+// String returns a string such as "576" for a whole number, or "9/16" for any other
+// number.
 func (a Rat) String() string {
 	s := strconv.FormatInt(a.n, 10)
 	if a.d != 0 {

@@ -95,8 +95,8 @@ type spot struct {
 	bits uint64
 }
 
-// unresolved is the cell of all slots that a frame in a space has not resolved yet. It
-// never has a value.
+// unresolved is the cell shared by all slots that a frame in a space has not resolved
+// yet. It never has a value.
 var unresolved = &cell{}
 
 // NewSpace returns a space that is based on the values in a frame. Afterwards, change the

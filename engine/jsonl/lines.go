@@ -10,8 +10,7 @@ const (
 	// MaxLine is the maximum length of a line, excluding the newline. A result is a few
 	// kilobytes long.
 	MaxLine = 4 << 20
-	// MaxFutile is the number of bytes to read from a file before giving up, if they contain no
-	// results.
+	// MaxFutile is how many bytes without results to read from a file before giving up.
 	MaxFutile = 64 << 20
 	// atOnce is the number of bytes to read at once. This many bytes fit into a processor's
 	// cache.

@@ -17,7 +17,8 @@ import (
 // language defines how values are quoted in a type of file, and where they may be inserted.
 type language struct {
 	quote func(string) (string, error)
-	// A list is enclosed in open and shut, and its items are separated by between.
+	// The strings open and shut enclose a list, and the string between separates its
+	// items.
 	open, between, shut string
 	// keys reports whether a plain word before "=" can be written without quotation marks.
 	keys       bool

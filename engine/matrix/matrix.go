@@ -29,8 +29,8 @@ type Side struct {
 	Ranks, Groups int
 }
 
-// AtOnce returns the number of requests that the side serves at the same time if each of
-// its groups serves one.
+// AtOnce returns the number of requests that the side can serve at the same time, one per
+// group.
 func (s Side) AtOnce() int64 { return int64(s.Workers * s.Groups) }
 
 // pick returns the worker and group that serve a request. Requests go to the workers in
@@ -66,7 +66,7 @@ func (w *World) Fill(size, prefill, decode int) error {
 	w.Prefill.Workers, w.Decode.Workers = max(prefill, 1), max(decode, 1)
 	switch n := w.Size(); {
 	case size > 0 && n != size:
-		return fmt.Errorf("cannot divide %d ranks into prefill workers of size %d and decode workers of size %d: with %d prefill and %d decode, the number of ranks is %d",
+		return fmt.Errorf("cannot divide %d ranks into prefill workers of size %d and decode workers of size %d: %d prefill and %d decode workers have %d ranks",
 			size, p, d, w.Prefill.Workers, w.Decode.Workers, n)
 	case n > MaxWorld:
 		return fmt.Errorf("%d ranks are too many: expected at most %d", n, MaxWorld)
@@ -124,7 +124,7 @@ type Batch struct {
 // cell is a cell of a matrix: a row and a column.
 type cell struct{ source, destination int32 }
 
-// value is a cell and its number of bytes.
+// value is a cell and the number of bytes in it.
 type value struct {
 	cell
 	bytes int64

@@ -65,10 +65,10 @@ func TestFill(t *testing.T) {
 		{4, 8, 28, 3, 0, "3 2 28"},
 		{4, 8, 28, 0, 2, "3 2 28"},
 		{4, 8, 28, 3, 2, "3 2 28"},
-		{4, 8, 25, 0, 0, "cannot divide 25 ranks into prefill workers of size 4 and decode workers of size 8: with 2 prefill and 2 decode, the number of ranks is 24"},
-		{4, 8, 8, 0, 0, "cannot divide 8 ranks into prefill workers of size 4 and decode workers of size 8: with 1 prefill and 1 decode, the number of ranks is 12"},
-		{4, 8, 8, 0, 4, "cannot divide 8 ranks into prefill workers of size 4 and decode workers of size 8: with 1 prefill and 4 decode, the number of ranks is 36"},
-		{4, 8, 29, 3, 2, "cannot divide 29 ranks into prefill workers of size 4 and decode workers of size 8: with 3 prefill and 2 decode, the number of ranks is 28"},
+		{4, 8, 25, 0, 0, "cannot divide 25 ranks into prefill workers of size 4 and decode workers of size 8: 2 prefill and 2 decode workers have 24 ranks"},
+		{4, 8, 8, 0, 0, "cannot divide 8 ranks into prefill workers of size 4 and decode workers of size 8: 1 prefill and 1 decode workers have 12 ranks"},
+		{4, 8, 8, 0, 4, "cannot divide 8 ranks into prefill workers of size 4 and decode workers of size 8: 1 prefill and 4 decode workers have 36 ranks"},
+		{4, 8, 29, 3, 2, "cannot divide 29 ranks into prefill workers of size 4 and decode workers of size 8: 3 prefill and 2 decode workers have 28 ranks"},
 		{8, 8, 0, 2048, 1, "16392 ranks are too many: expected at most 16384"},
 	} {
 		w := matrix.World{Prefill: matrix.Side{Ranks: test.prefillRanks}, Decode: matrix.Side{Ranks: test.decodeRanks}}

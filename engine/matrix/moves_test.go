@@ -278,7 +278,7 @@ func TestCacheBlocks(t *testing.T) {
 		page, want   int64
 	}{
 		// 327,680 bytes per token on 8 ranks are 40,960 bytes per rank, so 26,214 tokens fit in 1
-		// GiB. In whole pages of 16 tokens, 26,208 tokens fit.
+		// GiB. Rounded down to whole pages of 16 tokens, that is 26,208 tokens.
 		{"llama3.1-70b", "tp=4 decode_tp=8 page_size=16 kvcache_quant_mode=bf16 kv_memory=1GiB engine=SGLANG", 16, 51},
 		// The decode side's memory is the limit.
 		{"llama3.1-70b", "tp=8 decode_tp=4 page_size=16 kvcache_quant_mode=bf16 kv_memory=1GiB engine=SGLANG", 16, 25},

@@ -236,8 +236,8 @@ func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 
 var inBraces = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{(\w+)\}`) })
 
-// fill replaces names in braces with their values. Strings are quoted as needed
-// for a shell, because some are part of commands to copy.
+// fill replaces names in braces with their values. Strings are quoted as needed for a
+// shell, because some are in commands that users copy.
 func (r *Rules) fill(message string) string {
 	return inBraces().ReplaceAllStringFunc(message, func(s string) string {
 		ref, ok := r.prog.Ref(s[1 : len(s)-1])

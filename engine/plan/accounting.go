@@ -247,7 +247,7 @@ func (a *account) checkNeeds(req *Request) error {
 		if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 			what = f.Path + ": "
 		}
-		d := v.Origin.Errorf("%sexists only in %s accounting; this plan's accounting is %s", what, f.Needs, a.accounting())
+		d := v.Origin.Errorf("%sexists only in %s accounting; this plan uses %s accounting", what, f.Needs, a.accounting())
 		if a.arch.Layers == nil || f.Needs != accountingRank {
 			d.WithHint("omit it: %s", a.Elsewhere(f.Var))
 		} else {
@@ -289,7 +289,8 @@ func NotOfRanks(cfg *config.Config) error {
 		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
-// transferWord is how messages describe the origin of the values that [ForTransfer] sets.
+// transferWord is the word that messages use for the origin of the values that
+// [ForTransfer] sets.
 const transferWord = "transfer"
 
 // Transfers reports whether a configuration sets a field that exists only for transfers. If

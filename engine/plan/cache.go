@@ -180,7 +180,7 @@ func (ds *declarations) declareCache() error {
 		if kind == nil {
 			d := didYouMean(diag.Errorf(g.Pos, "unknown kind of layer %q", g.Kind), g.Kind, schema.Keys(c.Kinds))
 			if g.Kind == name {
-				d.WithHint("name a group after its kind, or set its kind: %s: kind: \"…\"", name)
+				d.WithHint("name the group after its kind, or set its kind with %s: kind: \"…\"", name)
 			}
 			errs = append(errs, d)
 			continue
@@ -253,7 +253,7 @@ func (ds *declarations) declareCache() error {
 	return nil
 }
 
-// servedAs returns the formula for the name under which engines serve the model.
+// servedAs returns the formula for the name that engines serve the model under.
 func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
@@ -551,8 +551,8 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 var stageFields = []string{stagesField, stageField, patternField}
 
 // layerRefs returns references to everything, except folds, that affects values computed
-// from layers. If bytes is true, it omits what affects only the number and sizes of the
-// I/Os, not their total bytes.
+// from layers. If bytes is true, it omits everything that affects only the number and
+// sizes of the I/Os, not their total size.
 func (p *Program) layerRefs(bytes bool) []formula.Ref {
 	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {

@@ -13,7 +13,7 @@ import (
 )
 
 // The fields that select an engine and its release, the value that lets kvbench choose the
-// release, and the prefix with which formulas read the model's own default for a field.
+// release, and the prefix that formulas use to read the model's own default for a field.
 const (
 	engineField  = schema.EngineVar
 	releaseField = schema.EngineReleaseVar

@@ -25,8 +25,8 @@ type Step struct {
 	Name  string
 	Value formula.Value
 	Unit  string
-	// Formula is the text of the formula, and Values is the same text with the values
-	// substituted. Both are empty for values that are not computed.
+	// Formula is the text of the formula, and Values is the same text with values in place of
+	// the names. Both are empty for values that are not computed.
 	Formula, Values string
 	// Origin is the position of the formula, or where the value comes from.
 	Origin string
@@ -53,7 +53,7 @@ type LimitStep struct {
 	Holds       bool
 	Operator    string
 	Left, Right *formula.Side
-	// Values is the condition with the values substituted.
+	// Values is the condition with values in place of the names.
 	Values string
 	Parts  []*Step
 }

@@ -109,7 +109,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	}
 	word, sign := "sum", " + "
 	if f.Fold.Fold == schema.FoldMax {
-		word, sign = "greatest", ", "
+		word, sign = "maximum", ", "
 	}
 	s.Formula = fmt.Sprintf("%s of %s over %s", word, f.Of.Text, where)
 	s.Origin = f.Of.Pos.String()
@@ -159,8 +159,8 @@ func byText(f *fold) string {
 	return strings.Join(texts, ", ")
 }
 
-// groupStep explains a value of the layers in a cell. n says how many of the cell's layers
-// are counted.
+// groupStep explains a value of the layers in a cell. n is the number of the cell's layers
+// that are counted.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
 	outer := x.at
 	x.at = c

@@ -37,7 +37,7 @@ type LayerSum struct {
 type LayerRow struct {
 	Layers      []int
 	Group, Kind string
-	// Per is the unit for which the sizes of the parts are given, such as a token or a page.
+	// Per is the unit that the sizes of the parts are for, such as a token or a page.
 	Per   string
 	Parts []LayerPart
 	// Pages is the number of pages that a request has in each layer.

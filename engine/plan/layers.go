@@ -101,7 +101,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			return nil, l.notSelected(req, layer, selected)
 		}
 		if !found {
-			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s (%s)", layer, l.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	if err := l.overlapping(req, both); err != nil {
@@ -112,8 +112,8 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	return cells, nil
 }
 
-// selected returns the name of the group to which the architecture's select formula assigns
-// the current layer, or "" if there is no such formula.
+// selected returns the name of the group that the architecture's select formula assigns
+// the current layer to, or "" if there is no such formula.
 func (l *Layers) selected() (string, error) {
 	ref, ok := l.prog.Ref(selectName)
 	if !ok {

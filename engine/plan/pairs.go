@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names that formulas use for what exists only in transfers: the values of the source
+// The names that formulas use for values that exist only in transfers: those of the source
 // and destination sides, the engine's rules, and the rank being evaluated.
 const (
 	sourcePrefix      = "source_"
@@ -205,8 +205,8 @@ func (p *pairing) refs(slowest, bytes bool) []formula.Ref {
 	return refs
 }
 
-// Ranks describes the ranks on one side of a transfer: the number of pipeline stages, of
-// data-parallel attention groups in each stage, and of ranks in each group. The ranks of a
+// Ranks describes the ranks on one side of a transfer. It contains the number of pipeline
+// stages, data-parallel attention groups per stage, and ranks per group. The ranks of a
 // group divide the heads among themselves.
 type Ranks struct{ Stages, Groups, Each int }
 
@@ -841,8 +841,8 @@ func (l *Layers) slowestOf() (*stage, error) {
 }
 
 // micros returns the time that a pair takes to move the given bytes in the given number of
-// I/Os. If the bandwidth is not known, it returns the bytes instead. It returns false on
-// error.
+// I/Os. If the bandwidth is not known, it returns the number of bytes instead. It returns
+// false on error.
 func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 	p := l.cache.pairing
 	l.space.Vary(bytesVaries, formula.Number(bytes))

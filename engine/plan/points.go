@@ -24,7 +24,8 @@ type Points struct {
 	now   *keptLayers
 	alone *Layers
 	// latest contains the layers for the latest requests, or is nil if they are not in the
-	// cache. same reports whether the previous requests came from the same layers.
+	// cache. same reports whether the requests before those used the same layers; see
+	// [Points.Same].
 	latest *keptLayers
 	same   bool
 }

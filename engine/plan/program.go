@@ -23,7 +23,7 @@ type Program struct {
 	wanted []*schema.Quantity // the quantities to compute
 	// results are the requested quantities that every plan has.
 	results []result
-	// computed contains the names of the quantities for which the schema has a formula.
+	// computed contains the names of the quantities that the schema has a formula for.
 	computed map[string]bool
 	// requires contains references to the conditions of the architecture's requirements, in
 	// the same order.

@@ -287,7 +287,7 @@ func TestRankRefused(t *testing.T) {
 		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: got 33, expected at most 32"},
 		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: stages are numbered from 0, and the last one is 1"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "group full: fp8_ds_mla is a format for latent caches, but these layers store keys and values"},
-		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "group latent: formats with a scale per token and head require KV heads, but these layers store latent vectors"},
+		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "group latent: formats with a scale for each token and head require KV heads, but these layers store latent vectors"},
 		{gptoss20, map[string]any{"cache_window": "allocated"}, "for engines other than VLLM, kvbench does not know how much memory is allocated for windowed layers"},
 		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "the memory that VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
 		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "group sliding: no engine distributes windowed layers over context-parallel ranks: got 2, expected 1"},
@@ -307,7 +307,7 @@ func TestRankRefused(t *testing.T) {
 }
 
 // TestStagesAddUp checks, for random engines and layers, that each layer is in exactly one
-// stage: the bytes of the stages must add up to the bytes per token and per request.
+// stage, so that the bytes of the stages add up to the bytes per token and per request.
 func TestStagesAddUp(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))

@@ -18,7 +18,7 @@ type Quantity struct {
 	Value           int64
 }
 
-// Request is the input from which plans are made.
+// Request is the input for making plans.
 type Request struct {
 	Model  *model.Model
 	Config *config.Config

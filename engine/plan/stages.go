@@ -18,8 +18,8 @@ type rate struct {
 	page  int64       // bytes per page
 	pages int64       // pages per request
 	ios   formula.Rat // I/Os per layer in the stage, assuming one I/O per page
-	// parts contains the size in bytes of each part of a page. It is set only in transfers,
-	// or if each part is a separate I/O.
+	// parts contains the size in bytes of each part of a page. It is set only for transfers or
+	// if each part is a separate I/O.
 	parts []int64
 	// partFrames contains the frame for each part.
 	partFrames []*formula.Frame

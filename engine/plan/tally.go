@@ -167,7 +167,7 @@ type tally struct {
 }
 
 // errAnew means that the layers must be evaluated again from the beginning because a
-// varying field changed which layers a pair moves, not only numbers.
+// varying field changed not only numbers but also which layers a pair moves.
 var errAnew = errors.New("evaluate the layers again")
 
 // live is a fact that varies. It contains the fact's index, and the frame and reference
@@ -313,8 +313,8 @@ func asDiag(err error) *diag.Diag {
 	return diag.All(err)[0]
 }
 
-// partOf returns the size of a part of a layer, and whether it never varies. In a transfer,
-// it counts only the bytes that both ranks of a pair store.
+// partOf returns the size of a part of a layer, and whether that size is constant. In a
+// transfer, it counts only the bytes that both ranks of a pair store.
 func (l *Layers) partOf(at formula.Spot) (size formula.Rat, fixed bool, _ *diag.Diag) {
 	c := &l.cells[at[cellAxis]-1]
 	ref := l.cache.partRefs[c.kind][at[partAxis]-1]

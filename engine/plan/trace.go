@@ -159,7 +159,7 @@ func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 
 // addLayers adds the inputs of values that are computed from layers. Every number in a
 // plan depends on these inputs. If bytes is true, addLayers omits the inputs that affect
-// only the I/Os, not their bytes.
+// only the number and sizes of the I/Os, not their total size.
 func (t *tracer) addLayers(d *dependencies, bytes bool) {
 	if t.cache == nil {
 		return

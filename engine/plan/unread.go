@@ -18,9 +18,10 @@ type Shown struct {
 	Names []string
 	// Flags reports whether the nixlbench command and its limits are shown.
 	Flags bool
-	// Bytes reports whether only the bytes of I/Os are shown, not their number and sizes.
+	// Bytes reports whether only the total size of the I/Os is shown, not their number and
+	// sizes.
 	Bytes bool
-	// Runs reports whether kvbench runs the nixlbench command, which sets more flags.
+	// Runs reports whether kvbench runs the nixlbench command. A run sets additional flags.
 	Runs bool
 }
 
@@ -36,8 +37,8 @@ type Unread struct {
 	// Other is the name of the other accounting, if plans in that accounting depend on the
 	// field.
 	Other string
-	// Kinds are layer kinds that the model does not have and that depend on the field in
-	// rank accounting.
+	// Kinds lists layer kinds that depend on the field in rank accounting but that the model
+	// does not have.
 	Kinds []string
 	// If this architecture never depends on the field, Elsewhere lists other architectures
 	// that do, keyed by accounting.
@@ -58,7 +59,7 @@ type Unread struct {
 // Unread returns the values that the user set in a request but that do not affect what is
 // shown. Files are usually shared by several commands, so Unread returns a value from a
 // file only if no output at all depends on the value and if the value differs from the one
-// that would apply without it.
+// that would apply if the field were not set.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	if p.unread.areVisible(p.unread.given(req), req, shown) {
 		return nil
@@ -198,8 +199,8 @@ func (r *unread) quantities() []string {
 	return names
 }
 
-// harmless reports whether a value equals the one that would apply without it: the value of
-// a field in u.Instead or, if u.Instead is empty, the default.
+// harmless reports whether a value equals the one that would apply if the field were not
+// set: the value of a field in u.Instead or, if u.Instead is empty, the default.
 func (r *unread) harmless(req *Request, u *Unread) bool {
 	for _, f := range u.Instead {
 		if req.Config.Values[f.Var].Text() == u.Value.Text() {
@@ -210,8 +211,8 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 }
 
 // alternatives returns the other fields that accept the same value and that the plan
-// depends on. It omits fields that accept the value only by chance, because their other
-// values differ.
+// depends on. It omits fields whose other values differ, because they accept this value
+// only by chance.
 func (r *unread) alternatives(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
@@ -335,7 +336,7 @@ func (r *unread) tracerFor(req *Request) (*tracer, string) {
 // present returns a function that reports whether to follow a formula for a request. In
 // tables indexed by group or kind, it accepts only the entries for the model's groups and
 // kinds. In tables indexed by a field, it accepts only the entries for the field's values
-// in the request. For requests with the same key, it accepts the same formulas.
+// in the request. Requests with the same key accept the same formulas.
 func (r *unread) present(req *Request) (follow func(name string) bool, key string) {
 	ofLayers, key := r.presentLayers(req)
 	chosen := r.chosen(req)
@@ -357,7 +358,7 @@ func (r *unread) present(req *Request) (follow func(name string) bool, key strin
 	}, key
 }
 
-// givenIn reports whether all of a request's values of a field count as set.
+// givenIn reports whether all of a request's values for a field count as set.
 func (r *unread) givenIn(req *Request, field string) bool {
 	for _, a := range req.Config.Axes {
 		if a.Field.Var == field {

@@ -54,8 +54,8 @@ type Options struct {
 	View   schema.View
 	// Columns lists the columns to show; nil means the default for the format.
 	Columns []string
-	// Match lists the columns by which points are matched with those in the baseline; nil
-	// means that entire plans must match.
+	// Match lists the columns used to match points with those in the baseline; nil means
+	// that entire plans must match.
 	Match []string
 	// Gate limits how much worse the results may be than the baseline; nil means no limit.
 	Gate *Gate

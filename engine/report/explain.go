@@ -120,8 +120,9 @@ func AnswerText(w io.Writer, answers []*Answer, titles bool) {
 	}
 }
 
-// choose chooses the steps to explain, starting at the top, so that at most maxLines lines are
-// printed, including the given number of other lines. It reports whether it omitted any steps.
+// choose selects the steps to explain, starting at the top, so that at most maxLines lines
+// are printed, including the given number of other lines. It reports whether it omitted any
+// steps.
 func (t *tree) choose(steps []*plan.Step, lines int) bool {
 	t.chosen = map[int]bool{}
 	cut := false

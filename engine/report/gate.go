@@ -106,8 +106,8 @@ func measureOf(all []schema.Measure, key string) schema.Measure {
 	return all[i]
 }
 
-// pairs pairs the rows of the results with those of the baseline. Pairs that cannot be
-// compared already have a verdict.
+// pairs matches the rows of the results with those of the baseline. Pairs that cannot
+// be compared already have a verdict.
 func (r *Results) pairs(sizes []schema.Measure) []check {
 	p := &pairing{used: map[*line]bool{}}
 	if r.match != nil {

@@ -130,8 +130,8 @@ func yamlValue(v formula.Value, at int) string {
 }
 
 var (
-	// plainYAML matches text that needs no quotes, unless it also matches yamlWords:
-	// words that YAML does not read as strings.
+	// plainYAML matches text that does not need quotes unless it also matches
+	// yamlWords, the words that YAML does not read as strings.
 	plainYAML = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./+-]*$`) })
 	yamlWords = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(y|yes|n|no|true|false|on|off|null|nan|inf)$`) })
 )

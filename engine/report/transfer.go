@@ -132,7 +132,7 @@ func (t *Transfer) conclusions(w io.Writer) error {
 	return nil
 }
 
-// advice formats advice as one line.
+// advice formats a piece of advice as one line.
 func (t *Transfer) advice(a *transfer.Advice) string {
 	text := fmt.Sprintf("descriptors take %d%% of the time", a.DescriptorPercent)
 	if a.DescriptorPercent < 50 {

@@ -38,8 +38,8 @@ type Family struct {
 	// are layers.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect. The keys of Harmless are fields that have no
-	// effect under certain conditions, which are the values.
+	// Ignored lists fields that have no effect. Harmless maps fields to the conditions
+	// under which they have no effect.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`

@@ -30,8 +30,7 @@ type Runs struct {
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
-	// Metrics lists the measurements by which runs can be compared. The first one is the
-	// default.
+	// Metrics lists the measurements for comparing runs. The first one is the default.
 	Metrics []Metric `json:"metrics"`
 	// Confidence is the confidence level of the test for differences, in percent.
 	Confidence int `json:"confidence"`
@@ -236,8 +235,8 @@ type Derived struct {
 	Over  string `json:"over,omitempty"`
 }
 
-// Metric is a measurement by which runs can be compared. Name is used on the command line,
-// Key is the column, and Better specifies whether higher or lower values are better.
+// Metric is a measurement for comparing runs. Name is used on the command line, Key is
+// the column, and Better specifies whether higher or lower values are better.
 type Metric struct {
 	Name   string `json:"name"`
 	Key    string `json:"key"`

@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Kinds is a set of kinds of values.
+// Kinds is a set of value kinds.
 type Kinds uint8
 
 // The kinds.

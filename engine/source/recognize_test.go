@@ -38,7 +38,7 @@ func TestOutline(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
-	// Reading a long text must not take long.
+	// A long text must be read quickly.
 	if o := outlineOfBraces(strings.Repeat("a: ", 300_000)); len(o) != 1 {
 		t.Errorf("%d names at the top", len(o))
 	}

@@ -31,8 +31,8 @@ type shape struct {
 const maxVariants = 64
 
 // shapeOf returns the shape of an item. Items share a shape if they have the same backend
-// and axes, either all or none of them are fitted, and they agree on which axes have only
-// values that count as set.
+// and axes, are all fitted or all not fitted, and agree on which axes have only values
+// that count as set.
 func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))

@@ -90,8 +90,8 @@ type sweepItem struct {
 
 // New returns a sweep over items, or an error if an item's program does not support the
 // options. The caller must check the axes when it checks the configurations, because New
-// itself checks the axes only against the architectures. It omits items that have a value
-// that their architecture does not allow, and reports these items in bad.
+// itself checks the axes only against the architectures. It omits items with a value that
+// their architecture does not allow, and reports these items in bad.
 func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	s = &Sweep{options: options}
 	programs := map[*plan.Planner]*sweepProgram{}

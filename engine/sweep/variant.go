@@ -14,7 +14,7 @@ import (
 )
 
 // variant is an item with fixed values for its slow axes, which determine which of the
-// backend's rules apply. Its frames reuse the values that no axis changes.
+// backend's rules apply. Its frames reuse the values that do not depend on any axis.
 type variant struct {
 	*rowFrame             // the frame for the current row
 	rows      []*rowFrame // the frames for the first rows of a point; see [worker.useFrame]
@@ -149,7 +149,7 @@ func (wk *worker) variant() *variant {
 		}
 		v.limits = append(v.limits, l)
 	}
-	// From here on, the frame reuses the values that no axis changes.
+	// From here on, the frame reuses the values that do not depend on any axis.
 	var axes []formula.Ref
 	v.number = make([]int, len(sh.refs))
 	for i, ref := range sh.refs {
@@ -198,8 +198,8 @@ func (wk *worker) variant() *variant {
 }
 
 // addFlag makes the variant check a flag's bounds at each point. A flag that accepts any
-// positive number and only copies a quantity needs no check, because quantities are checked
-// separately.
+// positive number and only copies a quantity does not need a check, because quantities are
+// checked separately.
 func (v *variant) addFlag(s fit.Slot) {
 	f := dynamicFlag{name: s.Name, ref: s.Ref}
 	f.lo, f.hi = schema.Range(s.Era.Type)

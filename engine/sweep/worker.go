@@ -149,8 +149,8 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 	}
 }
 
-// layered writes the rows of a point with values computed from layers: one for each
-// of its plans.
+// layered writes the rows of a point that has values computed from layers. Each of its
+// plans has one row.
 func (wk *worker) layered(v *variant, point uint64) {
 	requests, warnings, err := v.points.Expand(v.req, wk.digits)
 	if err != nil {
@@ -308,8 +308,8 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 const individually = "individually"
 
 // fitted adjusts flags to meet the limits, one limit at a time, as package fit does. If
-// that is not possible, it returns the kind of the error. If a fix sets a string, it cannot
-// evaluate limits on arguments; in that case, it returns [individually].
+// that is not possible, it returns the kind of the error. If a fix sets a string, fitted
+// cannot evaluate limits on arguments, so it returns [individually].
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)

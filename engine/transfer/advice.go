@@ -27,8 +27,8 @@ type Setting struct {
 	// If the user also set the flag for the same setting on the destination side, Also is
 	// that flag; otherwise, it is "".
 	Also string
-	// The As field contains the engine's name for the setting if it differs, or else the
-	// condition under which the setting has this effect, if any.
+	// The As field contains the engine's name for the setting, or describes what its effect
+	// depends on; see [schema.Speedup].
 	As     string
 	Micros int64
 }

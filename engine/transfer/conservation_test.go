@@ -19,7 +19,7 @@ import (
 // pipeline stages, or 0 if the engine divides the layers.
 type side struct{ tp, pp, dp, cut int }
 
-// layout is a transfer of num requests of isl tokens between two sides.
+// layout is a transfer of num requests, with isl tokens each, between two sides.
 type layout struct {
 	from, to side
 	isl, num int
@@ -71,8 +71,8 @@ func (s side) number(stage, request, rank int) int {
 	return stage*s.tp + request%s.groups()*s.each() + rank
 }
 
-// stageOf returns the stage of a layer. If the layers do not divide evenly, some stages have
-// one layer more. Which stages these are depends on the engine.
+// stageOf returns the stage of a layer. If the layers do not divide evenly, some stages
+// have one extra layer. Which stages these are depends on the engine.
 func (s side) stageOf(layer int, engine string, layers int) int {
 	if s.cut > 0 {
 		return min(layer/s.cut, 1)
@@ -90,8 +90,8 @@ func (s side) stageOf(layer int, engine string, layers int) int {
 	}
 }
 
-// held returns which bytes of size bytes a rank holds if each of the ranks holds n of
-// them. Ranks with copies of the same bytes follow each other.
+// held returns the range of bytes that a rank holds if there are size bytes in all and
+// each rank holds n of them. Ranks with copies of the same bytes have consecutive numbers.
 func held(rank, ranks int, n, size int64) (begin, end int64) {
 	copies := n * int64(ranks) / size
 	begin = int64(rank) / copies * n
@@ -117,9 +117,9 @@ func (m *trial) wrong(format string, args ...any) {
 const unpadded = "window=in_use access_pattern=layer"
 
 // TestConservation checks, for all models and engines, that each pair of ranks moves exactly
-// the bytes that both ranks hold, and that each decode rank receives all bytes that it holds,
-// only once unless the engine sends copies. With KVBENCH_FULL, it tries all layouts with the
-// newest releases, and some layouts with older releases.
+// the bytes that both ranks hold, and that each decode rank receives all bytes that it
+// holds, and receives them only once unless the engine sends copies. With KVBENCH_FULL, it
+// tries all layouts with the newest releases, and some layouts with older releases.
 func TestConservation(t *testing.T) {
 	w := newWorld(t)
 	entries, err := w.models.Entries(nil)
@@ -174,7 +174,7 @@ func TestConservation(t *testing.T) {
 }
 
 // conserves checks a transfer. It returns "refused" if the engine rejects the transfer, or
-// what is known about the bytes.
+// else a word that says how well the bytes are known.
 func (m *trial) conserves() string {
 	flags := fmt.Sprintf("%s isl=%d num_requests=%d %s%s%s", m.flags, m.isl, m.num, m.more, m.from.flags("", m.layers), m.to.flags("decode_", m.layers))
 	p, req := m.request(m, m.name, flags, plan.Use{Rank: true, Detail: true, Transfer: true, Slowest: true}) // as the command does
@@ -261,8 +261,8 @@ type piece struct {
 	group, part string
 }
 
-// stored describes a piece on one rank: the bytes of a page or, if the piece is not divided
-// into pages, of a request.
+// stored describes a piece on one rank: the bytes per page or, if the piece is not divided
+// into pages, per request.
 type stored struct {
 	kind, per    string
 	bytes, pages int64
@@ -304,8 +304,8 @@ type shared struct {
 	from, to               int // the stages
 }
 
-// pieces returns the pieces of a model, and how many layers have them. It also reports whether
-// it is certain what the ranks have in common.
+// pieces returns the pieces of a model, and how many layers have them. It also reports
+// whether it is known for certain what the ranks have in common.
 func (m *trial) pieces(page int64) (pieces map[shared]int64, certain bool) {
 	flags := fmt.Sprintf("isl=%d page_size=%d", m.isl, page)
 	whole := m.store(flags)
@@ -332,7 +332,7 @@ func (m *trial) pieces(page int64) (pieces map[shared]int64, certain bool) {
 	return pieces, certain
 }
 
-// pagesOf returns the number of pages that a request has of a piece.
+// pagesOf returns the number of pages that a request uses for a piece.
 func (m *trial) pagesOf(p piece, s stored, page int64) int64 {
 	if s.per != "token" {
 		return s.pages
@@ -398,8 +398,8 @@ func (m *trial) matches(t *transfer.Transfer, pieces map[shared]int64) {
 	}
 }
 
-// copies returns how often a rank receives the bytes of a piece. In SGLang, all ranks with
-// copies of a head send it.
+// copies returns how many times a rank receives the bytes of a piece. In SGLang, every
+// rank with a copy of a head sends that copy.
 func (m *trial) copies(l shared) int64 {
 	sources := int64(m.from.each() / m.to.each())
 	if m.engine == "SGLANG" && sources > 1 && slices.Contains([]string{"full", "sliding", "chunked", "cross"}, l.kind) {

@@ -1,5 +1,6 @@
-// Package transfer describes what each pair of ranks moves when the caches of requests move
-// from the ranks on one side, the source, to the ranks on the other side, the destination.
+// Package transfer describes how much data moves between each pair of ranks when the
+// caches of requests are transferred from the ranks on one side, the source, to the ranks
+// on the other side, the destination.
 package transfer
 
 import (

@@ -214,7 +214,7 @@ func TestRefused(t *testing.T) {
 }
 
 // TestWindows checks how much of a windowed layer is moved by default. vLLM's connector
-// moves one page more than the window fills, and groups are padded to the same number of
+// moves one more page than the window fills, and groups are padded to the same number of
 // layers.
 func TestWindows(t *testing.T) {
 	w := newWorld(t)

@@ -187,8 +187,8 @@ func (s *Search) moved(p Point, knob, way int) Point {
 	return p.with(knob, value)
 }
 
-// change changes a knob of a point, and returns the new point if it is better, or else
-// nil. If the values are ordered, it skips values that fail.
+// change varies a knob of a point and returns the new point if it is better, or nil
+// otherwise. If the values are ordered, it skips values that fail.
 func (s *Search) change(at *Trial, knob, way int) *Trial {
 	for p := s.moved(at.Point, knob, way); p != nil; p = s.moved(p, knob, way) {
 		t := s.trial(p)

@@ -16,10 +16,10 @@
 //     knob of the best combination.
 //
 // Measurements are compared as logarithms, because their noise is relative. During the
-// search, two means are compared by a t test with the variance pooled over all combinations
-// that were measured more than once. The result compares the best combination with the
-// default by Welch's t test. All intervals are 95% confidence intervals, without a correction
-// for the number of comparisons.
+// search, two means are compared with a t test that uses the variance pooled over all
+// combinations that were measured more than once. The result compares the best combination
+// with the default using Welch's t test. All intervals are 95% confidence intervals,
+// without a correction for the number of comparisons.
 package tune
 
 import (

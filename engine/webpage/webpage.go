@@ -24,7 +24,8 @@ type Page struct {
 	Kind, Title string
 	// About lists short facts about the data, such as its source.
 	About []string
-	// Answer states the main result, one paragraph per element. The first is in large type.
+	// Answer states the main result, one paragraph per element. The first paragraph is in
+	// large type.
 	Answer []string
 	// Command is the command shown below the answer, as shell words, or nil.
 	Command []string

@@ -73,19 +73,19 @@ var hostile = []struct {
 	{"cue signs", "a.cue", func() string { return "a: " + strings.Repeat("-", 900_000) + "1" }, [][]string{vetOf}, "a.cue:1:1003: this field is too long"},
 	{"cue parentheses", "a.cue", func() string { return "a: " + nested(400_000, "(", "1", ")") }, [][]string{vetOf}, "a.cue:1:104: is nested more than 100 levels deep"},
 	{"cue many fields", "a.cue", func() string { return many(90_000, "a%d: 1\n") }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue: contains more than 100000 values"},
-	{"cue many architectures", "a.cue", func() string { return many(20_000, "a%d: match: \"x\"\n") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:1: this mapping contains 20000 values: at most 10000 are allowed"},
+	{"cue many architectures", "a.cue", func() string { return many(20_000, "a%d: match: \"x\"\n") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:1: this mapping contains 20000 values, but at most 10000 are allowed"},
 	{"cue interpolations", "a.cue", func() string { return "a: " + nested(100_000, `"\(`, "1", `)"`) }, [][]string{vetOf}, "a.cue:1:306: is nested more than 100 levels deep"},
 	{"cue repeated text", "a.cue", func() string { return "b: \"x\"\na: b * 1000000 * 1000000" }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue:1:4: "},
 	{"cue long pattern", "a.cue", func() string {
 		return strings.Replace(toy, `"TOY"`, `"`+strings.Repeat("(a{1,9})?", 11_000)+`"`, 1)
-	}, [][]string{vetOf, kvcacheOf}, "a.cue:3:9: this string is 99002 bytes long: at most 10000 are allowed"},
+	}, [][]string{vetOf, kvcacheOf}, "a.cue:3:9: this string is 99002 bytes long, but at most 10000 are allowed"},
 	{"cue costly pattern", "a.cue", func() string { return strings.Replace(toy, `"TOY"`, `"((a{1,30}){1,30}b?)*"`, 1) }, [][]string{vetOf}, ""},
 	{"cue constraint pattern", "a.cue", func() string {
 		return strings.Replace(toy, "model_name!: string", `model_name!: =~"`+strings.Repeat("(a{1,9})?", 11_000)+`"`, 1)
-	}, [][]string{vetOf}, "a.cue:4:27: this string is 99002 bytes long: at most 10000 are allowed"},
+	}, [][]string{vetOf}, "a.cue:4:27: this string is 99002 bytes long, but at most 10000 are allowed"},
 	{"cue long formula", "a.cue", func() string {
 		return strings.Replace(toy, `"num_layers * 16"`, `"num_layers`+strings.Repeat(" + 1", 100_000)+`"`, 1)
-	}, [][]string{vetOf}, "a.cue:5:22: this string is 400012 bytes long: at most 10000 are allowed"},
+	}, [][]string{vetOf}, "a.cue:5:22: this string is 400012 bytes long, but at most 10000 are allowed"},
 	{"cue many checks", "a.cue", func() string {
 		checks := 2_000
 		if full() {
@@ -100,7 +100,7 @@ var hostile = []struct {
 	}
 	checks: [`+many(600, `{params: {num_layers: 10000}, config: {accounting: "rank", isl: 8193, page_size: 16, pp_size: 1%d}, expect: {}, source: "x"},`)+"]\n\taccess", 1)
 	}, [][]string{vetOf}, "a.cue: takes more than "}, // which limit comes first depends on the machine
-	{"cue huge number", "a.cue", func() string { return "a: " + strings.Repeat("9", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:4: this string is 900000 bytes long: at most 10000 are allowed"},
+	{"cue huge number", "a.cue", func() string { return "a: " + strings.Repeat("9", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:4: this string is 900000 bytes long, but at most 10000 are allowed"},
 	{"cue junk", "a.cue", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:1: illegal character U+0025 '%'"},
 	{"json junk", "a.json", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, configOf}, "a.json:1:1: is not JSON: invalid character '%'"},
 	{"json junk behind", "a.json", func() string { return "{" + llama + "}" + strings.Repeat("#", 3_000_000) }, [][]string{vetOf, importOf}, "a.json:1:123: is not JSON: invalid character '#' after top-level value"},
@@ -115,13 +115,13 @@ var hostile = []struct {
 		}
 		return b.String()
 	}, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:101:101: is nested more than 100 levels deep"},
-	{"yaml long list", "a.yaml", func() string { return yamlModel + "sizes: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:5:8: this list contains 150001 values: at most 10000 are allowed"},
-	{"yaml long block list", "a.yaml", func() string { return yamlModel + "sizes:\n" + strings.Repeat("- 1\n", 150_000) }, [][]string{vetOf, kvcacheOf}, "a.yaml:6:1: this list contains 150000 values: at most 10000 are allowed"},
+	{"yaml long list", "a.yaml", func() string { return yamlModel + "sizes: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:5:8: this list contains 150001 values, but at most 10000 are allowed"},
+	{"yaml long block list", "a.yaml", func() string { return yamlModel + "sizes:\n" + strings.Repeat("- 1\n", 150_000) }, [][]string{vetOf, kvcacheOf}, "a.yaml:6:1: this list contains 150000 values, but at most 10000 are allowed"},
 	{"yaml long known list", "a.yaml", func() string {
 		return "model_name: x\narchitecture: varied_attention\nkv_heads: [" + strings.Repeat("1, ", 150_000) + "1]\n"
-	}, [][]string{vetOf, kvcacheOf}, "a.yaml:3:11: this list contains 150001 values: at most 10000 are allowed"},
-	{"yaml wrong list", "a.yaml", func() string { return "strategy:\n  tp_size: [" + strings.Repeat("x, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:12: this list contains 150001 values: at most 10000 are allowed"},
-	{"yaml sweep list", "a.yaml", func() string { return "sweep:\n  strategy.tp_size: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:21: this list contains 150001 values: at most 10000 are allowed"},
+	}, [][]string{vetOf, kvcacheOf}, "a.yaml:3:11: this list contains 150001 values, but at most 10000 are allowed"},
+	{"yaml wrong list", "a.yaml", func() string { return "strategy:\n  tp_size: [" + strings.Repeat("x, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:12: this list contains 150001 values, but at most 10000 are allowed"},
+	{"yaml sweep list", "a.yaml", func() string { return "sweep:\n  strategy.tp_size: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:21: this list contains 150001 values, but at most 10000 are allowed"},
 	{"yaml unknown keys", "a.yaml", func() string { return yamlModel + many(60_000, "key%d: 1\n") }, [][]string{vetOf, kvcacheOf}, `a.yaml:5:1: unknown key "key0": not a parameter of qwen3`},
 	{"yaml unknown fields", "a.yaml", func() string { return "system:\n" + many(50_000, "  page_siz%d: 1\n") }, [][]string{vetOf, configOf}, `a.yaml:2:3: unknown key "system.page_siz0": not a configuration field`},
 	{"yaml wrong line late", "a.yaml", func() string { return many(40_000, "k%d: [1, 2]\n") + "x: [1\ny: 2\n" }, [][]string{vetOf, configOf}, "a.yaml:40000: did not find expected ',' or ']'"},
