@@ -135,7 +135,8 @@ type Least struct {
 	Suffixes []string `json:"suffixes"`
 }
 
-// The values of [Field.Note]: a value may be purely informative anywhere, or only in a file.
+// The values of [Field.Note]. A value that no formula uses is fine wherever it is set, or only
+// in a file.
 const (
 	NoteAny  = "any"
 	NoteFile = "file"

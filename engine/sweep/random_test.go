@@ -216,8 +216,8 @@ func (one *randomSweep) known(f *schema.Field) []string {
 	return values
 }
 
-// splits returns values of a field such as pp_layers for the first model and two pipeline
-// stages, and sets the number of stages.
+// splits returns values for a field such as pp_layers. They divide the first model's layers
+// between two pipeline stages. splits also sets the number of stages.
 func (one *randomSweep) splits(f *schema.Field) []string {
 	it := one.items(one.models[0], fieldValues{schema.AccountingVar: {schema.AccountingRank}})[0]
 	plans, err := it.Planner.Plans(it.Request)

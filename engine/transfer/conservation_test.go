@@ -296,7 +296,7 @@ func (m *trial) store(flags string) map[piece]stored {
 	return all
 }
 
-// shared describes a piece that both sides hold, without the number of its layer.
+// shared describes a piece that both sides hold. Several layers can have the same piece.
 type shared struct {
 	group, part, kind, per string
 	whole, sent, got       int64 // bytes of a page: of the whole piece, and on a rank of each side

@@ -291,8 +291,9 @@ func (s *Search) settle() {
 	}
 }
 
-// confirm measures the best point, the winner, and the default repeatedly. It also
-// measures any of the next n points that may turn out to be better.
+// confirm repeatedly measures the point with the best result so far, the point that the
+// search would choose, and the default. It also measures any of the next n points that may
+// turn out to be better.
 func (s *Search) confirm(n int) {
 	for {
 		ranked := s.ranked()
