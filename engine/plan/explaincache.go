@@ -208,9 +208,9 @@ func (x *explainer) blockStep(s *Step) error {
 		}
 		s.Parts = append(s.Parts, part)
 	}
-	s.Formula = fmt.Sprintf("a page of %s in stage %d (%s)", x.plan.Group(), st.number, st.layers())
+	s.Formula = fmt.Sprintf("a page of group %s in stage %d (%s)", x.plan.Group(), st.number, st.layers())
 	if sh.part != "" || len(sh.terms) == 1 && sh.terms[0].n == 1 {
-		s.Formula = fmt.Sprintf("a page of one layer of %s in stage %d (%s)", x.plan.Group(), st.number, st.layers())
+		s.Formula = fmt.Sprintf("a page of one layer of group %s in stage %d (%s)", x.plan.Group(), st.number, st.layers())
 	}
 	s.Values = strings.Join(values, " + ")
 	s.Origin = x.covers()

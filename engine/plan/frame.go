@@ -228,7 +228,7 @@ func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement
 	if group != "" {
 		msg = groupWords + group + ": " + msg
 	}
-	if detail := expected(values, ref); detail != "" {
+	if detail := expected(values, ref); detail != "" && !r.Note {
 		msg += ": " + detail
 	}
 	of := f.prog.Name(ref)

@@ -83,7 +83,8 @@ type Record struct {
 	Files     []string        `json:"files,omitempty"`
 	// Kept lists the files in Files that existed before the run.
 	Kept []string `json:"-"`
-	// Output is the end of nixlbench's output, if its table could not be parsed.
+	// Output is a part of the program's output, if it contains no results: the end of
+	// nixlbench's output, or the beginning of another program's.
 	Output string `json:"output,omitempty"`
 	// OutputFiles lists the files with the run's output, up to 16 MiB each. They are next to
 	// the results file.

@@ -103,7 +103,7 @@ func TestWorkedTables(t *testing.T) {
 		{llama, "engine=TRTLLM page_size=32 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=TRTLLM page_size=32 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=TRTLLM page_size=32 tp=8", "0 1 2 3 4 5 6 7", 335_544_320, 256, 1_310_720, 2_684_354_560},
-		// 94 layers with 4 KV heads of size 128, so one head in all layers is 394,264,576 bytes
+		// 94 layers with 4 KV heads of size 128, so one head of 8,192 tokens is 394,264,576 bytes
 		{qwen, "engine=VLLM page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 394_264_576, 48_128, 8_192, 3_154_116_608},
 		{qwen, "engine=VLLM page_size=16 tp=4 decode_tp=8 contiguous_pages=0", "0 0 1 1 2 2 3 3", 394_264_576, 94, 4_194_304, 3_154_116_608},
 		{qwen, "engine=VLLM page_size=16 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 48_128, 8_192, 6_308_233_216},
