@@ -58,7 +58,7 @@ func TestMount(t *testing.T) {
 	}
 }
 
-// TestInUse checks that inUse reports true for a file that another process has open.
+// TestInUse checks that inUse reports whether a file is open elsewhere.
 func TestInUse(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(name, nil, 0o600); err != nil {
@@ -70,7 +70,7 @@ func TestInUse(t *testing.T) {
 	}
 	defer f.Close()
 	if inUse(f) {
-		t.Error("the file is reported as in use, but no other process has it open")
+		t.Error("the file is reported as in use, but it is not open elsewhere")
 	}
 	other, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// TestCounts checks more transfers that were computed by hand or logged: the first pair of
+// TestCounts checks transfers that were computed by hand or logged: the first pair of
 // each transfer, and the sources of all ranks.
 func TestCounts(t *testing.T) {
 	w := newWorld(t)
