@@ -113,6 +113,10 @@ func TestKnown(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(text), "# Source: https://") {
 			t.Errorf("%s does not begin with its source: %v", e.File, err)
 		}
+		// Engines run models whose files say float32 in 16 bits.
+		if strings.Contains(string(text), "quant_mode: fp32") {
+			t.Errorf("%s has 32-bit formats", e.File)
+		}
 	}
 	// The example models must have the same parameters as the bundled models of the same
 	// name.
