@@ -104,6 +104,13 @@ func TestNearest(t *testing.T) {
 			t.Errorf("the word nearest to %q is %q, want %q", word, got, want)
 		}
 	}
+	// A word that begins with the misspelled word is preferred to a shorter one.
+	known = []string{"attention", "hybrid_attention", "latent_attention", "parallel_hybrid"}
+	for word, want := range map[string]string{"hybrid": "hybrid_attention", "latent": "latent_attention", "parallel": "parallel_hybrid"} {
+		if got := diag.Nearest(word, known); got != want {
+			t.Errorf("the word nearest to %q is %q, want %q", word, got, want)
+		}
+	}
 }
 
 func TestPosText(t *testing.T) {

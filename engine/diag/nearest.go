@@ -5,8 +5,9 @@ import "strings"
 // Nearest returns the known word that a misspelled word was most likely meant to be, or
 // "" if no known word is close. It prefers a known word that differs in only a few
 // letters. If there is none, it splits the words at each '_', and looks for a known word
-// that contains all parts of the misspelled word, or that consists of some of them. It
-// ignores case and the difference between '-' and '_'.
+// that contains all parts of the misspelled word, or that consists of some of them,
+// preferably one that begins with the misspelled word. It ignores case and the difference
+// between '-' and '_'.
 func Nearest(word string, known []string) string {
 	norm := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 	w := norm(word)
@@ -20,7 +21,12 @@ func Nearest(word string, known []string) string {
 		return best
 	}
 	for _, k := range known {
-		if n := norm(k); len(w) > 3 && len(n) > 3 && (partOf(w, n) || partOf(n, w)) && (best == "" || len(k) < len(best)) {
+		n := norm(k)
+		if len(w) <= 3 || len(n) <= 3 || !partOf(w, n) && !partOf(n, w) {
+			continue
+		}
+		switch begins, bestBegins := strings.HasPrefix(n, w), strings.HasPrefix(norm(best), w); {
+		case best == "", begins && !bestBegins, begins == bestBegins && len(k) < len(best):
 			best = k
 		}
 	}
